@@ -1,0 +1,65 @@
+# Needs Python 3.11 or newer and make, nothing else. `make help` lists the commands.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+UV_VERSION := 0.13.9
+
+# Nothing that runs here reports home or asks the network at run time.
+export DO_NOT_TRACK = 1
+export MLFLOW_DISABLE_TELEMETRY = true
+export KEDRO_DISABLE_TELEMETRY = 1
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run quick test lint format viz ui bench lock clean
+
+help:  ## list the commands
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 14) else \
+	  "found Python %d.%d, expected 3.11 to 3.13: name another one with make PYTHON=python3.12" % v)'
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	# uv takes seconds where pip takes minutes; pip is for machines whose mirror only pip.conf knows
+	$(BIN)/uv pip install --quiet --compile-bytecode --require-hashes --python $(BIN)/python -r requirements.lock \
+	  || $(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+setup: $(STAMP)  ## make the virtual environment (done by every other command when needed)
+
+run: $(STAMP)  ## train, backtest, forecast and report on data/01_raw/transactions
+	kedro run
+
+quick: $(STAMP)  ## the same, smaller and faster, to try things out
+	kedro run --env=quick
+
+test: $(STAMP)  ## all tests with coverage
+	pytest --cov --cov-report=term
+
+lint: $(STAMP)  ## style, and which room may import what
+	ruff check .
+	ruff format --check .
+	lint-imports --no-cache
+
+format: $(STAMP)  ## put the code into the project's style
+	ruff check --fix .
+	ruff format .
+
+viz: $(STAMP)  ## the pipeline in the browser, http://127.0.0.1:4141
+	kedro viz run
+
+ui: $(STAMP)  ## the MLflow UI, http://127.0.0.1:5000
+	kedro mlflow ui
+
+bench: $(STAMP)  ## measure accuracy and cost again (see benchmarks/RESULTS.md)
+	python benchmarks/run.py
+
+lock: $(STAMP)  ## pin the dependencies anew after a change of pyproject.toml
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-header --group dev pyproject.toml --output-file requirements.lock
+
+clean:  ## remove the environment and every output of a run
+	rm -rf $(VENV) mlflow.db* mlruns data/0[2-8]_*/*.* .pytest_cache .ruff_cache .hypothesis .coverage*

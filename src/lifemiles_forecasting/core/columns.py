@@ -1,0 +1,62 @@
+"""The names of the columns that cross a room's door, each defined once."""
+
+STORE_ID = "store_id"
+PARTNER_CODE = "partner_code"
+STORE_CODE = "store_code"
+PARTNER_NAME = "partner_name"
+STORE_NAME = "store_name"
+COUNTRY = "country"
+CITY = "city"
+DATE = "date"
+Y = "y"  # the target: one number per store and day, in the target's own units
+TRANSACTIONS = "transactions"  # raw rows behind a store-day
+
+FIRST_DATE = "first_date"
+LAST_DATE = "last_date"
+ACTIVE_DAYS = "active_days"
+ZERO_SHARE = "zero_share"
+STORE_CLASS = "store_class"
+
+FILE = "file"
+LINE = "line"
+REASON = "reason"
+RAW = "raw"
+
+ORIGIN = "origin"
+HORIZON = "horizon"
+CANDIDATE = "candidate"
+Y_HAT = "y_hat"
+FORECAST = "forecast"
+STATUS = "status"
+
+PANEL = (STORE_ID, DATE, Y, TRANSACTIONS)
+STORES = (
+    STORE_ID,
+    PARTNER_CODE,
+    STORE_CODE,
+    PARTNER_NAME,
+    STORE_NAME,
+    COUNTRY,
+    CITY,
+    FIRST_DATE,
+    LAST_DATE,
+    ACTIVE_DAYS,
+    ZERO_SHARE,
+    STORE_CLASS,
+)
+QUARANTINE = (FILE, LINE, REASON, RAW)
+BACKTEST = (STORE_ID, ORIGIN, DATE, HORIZON, CANDIDATE, Y, Y_HAT)
+FORECASTS = (
+    STORE_ID,
+    PARTNER_CODE,
+    STORE_CODE,
+    DATE,
+    HORIZON,
+    FORECAST,
+    "lower_80",
+    "upper_80",
+    "lower_95",
+    "upper_95",
+    STATUS,
+)
+FAILURES = (STORE_ID, "stage", "error", "traceback_hash")

@@ -1,0 +1,155 @@
+"""Configuration as closed, frozen models: an unknown key fails with the nearest known one."""
+
+from __future__ import annotations
+
+import difflib
+from datetime import date
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from lifemiles_forecasting.core.errors import ConfigError
+
+M = TypeVar("M", bound=BaseModel)
+Target = Literal["billings", "local_amount", "miles"]
+
+
+class Closed(BaseModel):
+    """Base of every settings group: no unknown key, no change after parsing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataSettings(Closed):
+    """How raw rows are read and which of them are trusted (`data_processing`)."""
+
+    date_column: Literal["process_date", "transaction_date"] = "process_date"
+    date_order: Literal["ymd", "dmy", "mdy"] = "ymd"
+    date_floor: date = date(2000, 1, 1)
+    transaction_types: tuple[str, ...] = ()  # empty: every type is billed
+    max_quarantined_share: float = Field(0.05, ge=0, le=1)
+    dormant_days: int = Field(56, ge=28)
+    intermittent_zero_share: float = Field(0.5, gt=0, le=1)
+
+
+class CatBoostSettings(Closed):
+    """Size and learning rate of one gradient-boosting model."""
+
+    iterations: int = Field(ge=1)
+    depth: int = Field(ge=1, le=10)
+    learning_rate: float = Field(gt=0, le=1)
+    l2_leaf_reg: float = Field(3.0, ge=0)
+    min_data_in_leaf: int = Field(1, ge=1)
+
+
+class PooledSettings(Closed):
+    """The pooled direct model: a small allow-list of sizes, chosen by backtest."""
+
+    sizes: dict[str, CatBoostSettings]
+    max_rows: int = Field(400_000, ge=1_000)
+
+
+class LocalSettings(Closed):
+    """The store's own models: gradient boosting and ridge on the residual."""
+
+    catboost: CatBoostSettings
+    ridge_alpha: float = Field(gt=0)
+    max_rows: int = Field(3_000, ge=100)
+
+
+class CombineSettings(Closed):
+    """How the candidates are weighted: (validation MAE)^-power, shrunk to the pooled weights."""
+
+    power: float = Field(6.0, gt=0)
+    shrink_days: float = Field(ge=0)
+
+
+class ModelSettings(Closed):
+    """Backtest, candidates and combination (`modeling`)."""
+
+    n_windows: int = Field(3, ge=2, le=12)
+    origin_step: int = Field(7, ge=1)
+    workers: int | None = Field(None, ge=1)
+    candidates: tuple[str, ...]
+    pooled: PooledSettings
+    local: LocalSettings
+    combine: CombineSettings
+
+
+class QualityTier(Closed):
+    """A store is in the first tier whose bounds it meets."""
+
+    min_r2: float
+    max_smape: float
+
+
+class ReportSettings(Closed):
+    """Quality tiers, targets and what the report shows (`reporting`)."""
+
+    tiers: dict[str, QualityTier]
+    target_r2: float = 0.8
+    target_smape: float = 10.0
+    metrics: tuple[str, ...]
+    featured_stores: int = Field(6, ge=1, le=50)
+    language: Literal["es", "en"] = "es"
+
+
+class Parameters(Closed):
+    """Everything that `conf/<env>/parameters*.yml` and `--params` may hold."""
+
+    target: Target = "billings"
+    horizon: int = Field(28, ge=1, le=180)
+    min_samples: int = Field(56, ge=28)
+    max_stores: int | None = Field(None, ge=1)
+    as_of: date | None = None
+    seed: int = Field(7, ge=0)
+    data_root: str
+    raw_transactions: str
+    data_processing: DataSettings
+    modeling: ModelSettings
+    reporting: ReportSettings
+
+    @field_validator("as_of", mode="before")
+    @classmethod
+    def _real_date(cls, value: Any) -> Any:
+        # a bare number such as 20170630 would pass for seconds since 1970
+        return str(value) if isinstance(value, int) else value
+
+
+def _known_keys(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
+    """The keys that `model` accepts at `path`, for the suggestion in the message."""
+    for key in path:
+        field = model.model_fields.get(str(key))
+        inner = field.annotation if field else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return []
+        model = inner
+    return sorted(model.model_fields)
+
+
+def parse(model: type[M], values: dict[str, Any]) -> M:
+    """Turn raw values into a settings model.
+
+    Args:
+        model: the settings group.
+        values: what the configuration holds for it.
+
+    Raises:
+        ConfigError: for the first unknown key or unusable value, by name.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            known = _known_keys(model, first["loc"][:-1])
+            near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
+            hint = f"Did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(
+                f"an unknown parameter {name!r}", f"one of {', '.join(known)}", hint
+            ) from None
+        if first["type"] == "missing":
+            raise ConfigError(f"no parameter {name!r}", "it in conf/base/parameters*.yml") from None
+        expected = first["msg"][0].lower() + first["msg"][1:]
+        raise ConfigError(f"parameter {name!r} = {first['input']!r}", expected) from None

@@ -1,0 +1,30 @@
+"""Errors that a user can act on."""
+
+
+class ForecastingError(Exception):
+    """One clear message: what was found, what was expected, and what to do.
+
+    Args:
+        found: what is there, with file and column where they apply.
+        expected: what should be there.
+        hint: what the reader can do about it.
+    """
+
+    def __init__(self, found: str, expected: str, hint: str = "") -> None:
+        self.found, self.expected, self.hint = found, expected, hint
+        super().__init__(f"found {found}; expected {expected}" + (f". {hint}" if hint else ""))
+
+    def __reduce__(self) -> tuple:  # survives the way back from a worker process
+        return type(self), (self.found, self.expected, self.hint)
+
+
+class InputError(ForecastingError):
+    """The raw transactions cannot be used."""
+
+
+class ConfigError(ForecastingError):
+    """A parameter is unknown or has a value that cannot be used."""
+
+
+class TrackingError(ForecastingError):
+    """The MLflow tracking store cannot be used."""

@@ -1,0 +1,54 @@
+"""What a run leaves behind, in a form that knows nothing of where it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class StoreRun:
+    """One store's model run: what becomes a nested run of the parent.
+
+    Attributes:
+        store_id: `partner_code + "_" + store_code`; any text, never used in a path or a filter.
+        status: `ok`, or `failed` for a store whose models could not be fitted.
+        reason: why it failed; empty otherwise.
+        params: settings of the store's champion, and the sizes that the contract names.
+        metrics: `train_*` and `test_*` in the target's own units; values may be non-finite.
+        tags: `model_quality`, `model_type`, `training_date`, ...
+        model: the files of the store's model by relative name (see `core.store_model`).
+        scaler: the store's own scaling, as JSON.
+        importance: importance by feature, descending, summing to 100.
+    """
+
+    store_id: str
+    partner_code: str
+    store_code: str
+    status: str
+    reason: str = ""
+    params: Mapping[str, str | int | float] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    model: Mapping[str, bytes] = field(default_factory=dict)
+    scaler: Mapping[str, Any] = field(default_factory=dict)
+    importance: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What the parent run says beyond its own configuration.
+
+    Attributes:
+        params: `dataset_file`, `dataset_shape`, ...
+        metrics: the aggregate metrics of the tracking contract; values may be non-finite.
+        tags: `data_fingerprint`, ...
+        dataset: the training data: `name`, `digest` (the fingerprint), `source` (the folder),
+            `rows`, `columns` (name to dtype).
+    """
+
+    params: Mapping[str, str | int | float] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    dataset: Mapping[str, Any] = field(default_factory=dict)

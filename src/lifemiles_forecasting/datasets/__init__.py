@@ -1,0 +1,1 @@
+"""Catalog datasets of our own: raw transaction files, and what goes to MLflow."""

@@ -1,0 +1,1 @@
+"""MLflow: store runs, store models, queries over past runs."""
