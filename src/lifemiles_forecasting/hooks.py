@@ -1,0 +1,145 @@
+"""What happens around a run: checks before anything is computed, and the parent run in MLflow."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kedro.framework.hooks import hook_impl
+
+from lifemiles_forecasting.core.errors import ConfigError
+from lifemiles_forecasting.tracking import lifecycle
+
+if TYPE_CHECKING:
+    from kedro.config import AbstractConfigLoader
+    from kedro.framework.context import KedroContext
+    from kedro.io import CatalogProtocol
+    from kedro.pipeline import Pipeline
+
+logger = logging.getLogger(__name__)
+
+guard = lifecycle.RunGuard()
+
+
+class ForecastingHooks:
+    """Refuses a run that cannot succeed, and sees to the parent run from start to end."""
+
+    def __init__(self) -> None:
+        self._project_path = Path()
+        self._environment = ""
+        self._config: dict[str, Any] = {}
+        self._limited = False
+        self._shown_by = ""
+
+    @hook_impl(tryfirst=True)  # before kedro-mlflow, which retries a missing server for minutes
+    def after_context_created(self, context: KedroContext) -> None:
+        """Check the environment, the parameters and the tracking store.
+
+        Raises:
+            ConfigError: the environment or a parameter is unknown, or a value cannot be used.
+            TrackingError: the tracking store does not answer.
+        """
+        from lifemiles_forecasting.tracking.store import probe, tune_sqlite
+
+        loader = context.config_loader
+        check_environment(loader)
+        self._project_path = Path(context.project_path)
+        self._environment = loader.env or loader.default_run_env
+        self._read_parameters(loader["parameters"])
+        loader["mlflow"] = tracking_config(loader, self._project_path)
+        probe(loader["mlflow"]["server"]["mlflow_tracking_uri"])
+        tune_sqlite()
+
+    @hook_impl  # after kedro-mlflow, which opens the run
+    def before_pipeline_run(
+        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
+    ) -> None:
+        """Write the whole configuration to the run, and what kind of run it is."""
+        from lifemiles_forecasting.tracking.provenance import git_state
+
+        run_id = lifecycle.active_run_id()
+        if run_id is None:  # tracking is switched off for this pipeline
+            return
+        guard.watch(run_id)
+        trains = writes_store_runs(pipeline, catalog)
+        tags = {
+            "run_level": lifecycle.PIPELINE_LEVEL if trains else lifecycle.PARTIAL_LEVEL,
+            "training_mode": "limited" if self._limited else "full",
+            "environment": self._environment,
+            "kedro_env": self._environment,
+            **git_state(self._project_path),
+        }
+        experiment_id = lifecycle.describe(run_id, self._config, tags)
+        if not trains:
+            names = run_params.get("pipeline_names") or ["partial"]
+            lifecycle.rename_partial(run_id, "+".join(names).replace("__default__", "partial"))
+        self._shown_by = f"kedro explore --experiment-id {experiment_id}" if trains else ""
+
+    @hook_impl
+    def after_pipeline_run(self) -> None:
+        """Say where the run can be looked at."""
+        guard.release()
+        if self._shown_by:
+            logger.info("See this run with `kedro mlflow ui` or `%s`", self._shown_by)
+
+    @hook_impl  # after kedro-mlflow, which closes the run as failed
+    def on_pipeline_error(self) -> None:
+        """The run has been closed; nothing is left to look after."""
+        guard.release()
+
+    def _read_parameters(self, raw: dict[str, Any]) -> None:
+        """Check the parameters and keep them flat, defaults of absent ones included."""
+        from lifemiles_forecasting.core.config import Parameters, parse
+        from lifemiles_forecasting.tracking.flat import flatten
+
+        parsed = parse(Parameters, raw)
+        self._limited = parsed.max_stores is not None
+        # what is in the files comes last: kedro-mlflow logs those values again for each node
+        self._config = flatten(parsed.model_dump(mode="json")) | flatten(raw)
+
+
+def check_environment(loader: AbstractConfigLoader) -> None:
+    """Make sure that the folder of the configuration environment is there.
+
+    Raises:
+        ConfigError: it is not; the message names the ones that are.
+    """
+    source = Path(loader.conf_source)
+    if not loader.env or not source.is_dir() or (source / loader.env).is_dir():
+        return
+    known = sorted(folder.name for folder in source.iterdir() if folder.is_dir())
+    near = difflib.get_close_matches(loader.env, known, n=1)
+    hint = f"Did you mean {near[0]!r}?" if near else ""
+    raise ConfigError(f"no environment {loader.env!r} in {source}", ", ".join(known), hint)
+
+
+def tracking_config(loader: AbstractConfigLoader, project_path: Path) -> dict[str, Any]:
+    """`mlflow.yml` with addresses that do not depend on the current folder.
+
+    Args:
+        loader: Kedro's configuration loader.
+        project_path: root of the project.
+    """
+    from lifemiles_forecasting.tracking.store import absolute_uri, artifact_location
+
+    config = dict(loader["mlflow"])
+    server = dict(config.get("server") or {})
+    server["mlflow_tracking_uri"] = absolute_uri(server.get("mlflow_tracking_uri"), project_path)
+    tracking = dict(config.get("tracking") or {})
+    experiment = dict(tracking.get("experiment") or {})
+    creation = dict(experiment.get("create_experiment_kwargs") or {})
+    if creation.get("artifact_location") is None:
+        creation["artifact_location"] = artifact_location(
+            server["mlflow_tracking_uri"], project_path
+        )
+    experiment["create_experiment_kwargs"] = creation
+    return {**config, "server": server, "tracking": {**tracking, "experiment": experiment}}
+
+
+def writes_store_runs(pipeline: Pipeline, catalog: CatalogProtocol) -> bool:
+    """Whether this is a training run: one that leaves a nested run per store."""
+    from lifemiles_forecasting.datasets.store_runs import StoreRunsDataset
+
+    return any(isinstance(catalog.get(name), StoreRunsDataset) for name in pipeline.all_outputs())

@@ -1,0 +1,25 @@
+"""Project settings: read by Kedro at every command, so nothing heavy is imported here."""
+
+from datetime import datetime
+
+from omegaconf.resolvers import oc
+
+from lifemiles_forecasting.hooks import ForecastingHooks
+
+
+def _now(pattern: str) -> str:
+    """Local time by a `strftime` pattern: `${now:%Y%m%d_%H%M%S}` in a configuration file."""
+    return datetime.now().astimezone().strftime(pattern)
+
+
+HOOKS = (ForecastingHooks(),)
+
+CONFIG_LOADER_ARGS = {
+    "base_env": "base",
+    "default_run_env": "local",
+    "config_patterns": {"mlflow": ["mlflow*", "mlflow*/**", "**/mlflow*"]},
+    # Kedro turns OmegaConf's own resolvers off; these are the ones our configuration uses.
+    "custom_resolvers": {"now": _now, "oc.env": oc.env},
+    # Without a soft merge, one key in an environment wipes the rest of its group.
+    "merge_strategy": {"parameters": "soft", "mlflow": "soft", "globals": "soft"},
+}

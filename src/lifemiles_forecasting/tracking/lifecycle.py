@@ -1,0 +1,121 @@
+"""The parent run: what is written when it starts, and that it ends with the status that is true."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import signal
+import threading
+from collections.abc import Mapping
+from types import FrameType
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+PIPELINE_LEVEL, PARTIAL_LEVEL = "pipeline", "partial"
+TRAINING_NAME = "Training_Pipeline_"
+
+
+def active_run_id() -> str | None:
+    """The run that is open in this thread, if there is one."""
+    import mlflow
+
+    run = mlflow.active_run()
+    return run.info.run_id if run else None
+
+
+def describe(run_id: str, config: Mapping[str, Any], tags: Mapping[str, str]) -> str:
+    """Write the whole configuration and the tags of a run, in one batch.
+
+    Args:
+        run_id: the parent run.
+        config: flat configuration; values are written the way kedro-mlflow writes them, so that
+            what it logs again for each node agrees.
+        tags: `run_level`, `training_mode`, ...
+
+    Returns:
+        The id of the run's experiment.
+    """
+    from mlflow.tracking import MlflowClient
+
+    from lifemiles_forecasting.tracking.entities import params_of, tags_of
+
+    client = MlflowClient()
+    client.log_batch(run_id, params=params_of(config), tags=tags_of(tags))
+    return client.get_run(run_id).info.experiment_id
+
+
+def rename_partial(run_id: str, pipelines: str) -> None:
+    """Take a run that trains nothing out of the list of training runs by its name."""
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient()
+    name = client.get_run(run_id).info.run_name
+    if name.startswith(TRAINING_NAME):
+        client.update_run(run_id, name=f"{pipelines}_{name.removeprefix(TRAINING_NAME)}")
+
+
+class RunGuard:
+    """Closes the parent run when the program is interrupted.
+
+    MLflow itself would leave it FINISHED after Ctrl-C and RUNNING after SIGTERM.
+    """
+
+    def __init__(self) -> None:
+        self._run_id: str | None = None
+        self._process = 0
+        self._interrupted = False
+        self._replaced: dict[int, Any] = {}
+
+    def watch(self, run_id: str) -> None:
+        """Look after a run from now on."""
+        self._run_id, self._process, self._interrupted = run_id, os.getpid(), False
+        atexit.register(self.close, "KILLED")
+        if threading.current_thread() is not threading.main_thread():
+            return  # only the main thread may set handlers
+        self._take_over(signal.SIGINT, signal.default_int_handler)
+        for name in ("SIGTERM", "SIGHUP"):
+            if hasattr(signal, name):
+                self._take_over(getattr(signal, name), signal.SIG_DFL)
+
+    def release(self) -> None:
+        """The run has ended by itself; an interruption that looked like an error is put right."""
+        if self._interrupted:
+            self.close("KILLED")
+        self._run_id = None
+        atexit.unregister(self.close)
+        for number, handler in self._replaced.items():
+            signal.signal(number, handler)
+        self._replaced.clear()
+
+    def close(self, status: str) -> None:
+        """End the run that is being looked after, if it still is.
+
+        Args:
+            status: `KILLED` or `FAILED`.
+        """
+        if self._run_id is None or os.getpid() != self._process:
+            return
+        import mlflow
+        from mlflow.exceptions import MlflowException
+        from mlflow.tracking import MlflowClient
+
+        run_id, self._run_id = self._run_id, None
+        try:
+            while active_run_id() is not None:  # or MLflow calls it FINISHED at exit
+                mlflow.end_run(status)
+            MlflowClient().set_terminated(run_id, status)
+        except MlflowException as error:
+            logger.warning("The run %s could not be closed as %s: %s", run_id, status, error)
+
+    def _take_over(self, number: int, usual: Any) -> None:
+        if signal.getsignal(number) is usual:  # someone else's handler stays
+            self._replaced[number] = signal.signal(number, self._interrupt)
+
+    def _interrupt(self, number: int, _frame: FrameType | None) -> None:
+        if os.getpid() == self._process:
+            self._interrupted = True
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise SystemExit(128 + number)

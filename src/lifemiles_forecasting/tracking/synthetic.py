@@ -1,0 +1,82 @@
+"""Made-up results of a training, in every shape that the tracking room must cope with."""
+
+from __future__ import annotations
+
+from lifemiles_forecasting.core.results import RunRecord, StoreRun
+
+_QUALITIES = ("EXCELENTE", "BUENO", "REGULAR", "POBRE")
+
+
+def synthetic_store_run(
+    number: int = 0, failed: bool = False, model_bytes: int = 40_000
+) -> StoreRun:
+    """Make up one store's result, of the size that a real one has.
+
+    Args:
+        number: tells stores apart; a higher number has a lower R2.
+        failed: a store whose models could not be fitted.
+        model_bytes: size of the model's largest file.
+
+    >>> synthetic_store_run(3).metrics["test_r2"]
+    0.87
+    """
+    identity = {"partner_code": "CJGRO", "store_code": f"{number:04d}"}
+    store_id = "_".join(identity.values())
+    if failed:
+        return StoreRun(
+            store_id, **identity, status="failed", reason="ValueError: all days are zero"
+        )
+    r2 = round(0.9 - number / 100, 4)
+    errors = {"mae": 12.5, "rmse": 20.25, "r2": r2, "smape": 10.0 + number, "wape": 14.0}
+    return StoreRun(
+        store_id,
+        **identity,
+        status="ok",
+        params={"model_type": "blend", "n_features": 40, "depth": 6, "learning_rate": 0.05},
+        metrics={
+            **{f"train_{name}": value for name, value in errors.items()},
+            **{f"test_{name}": value for name, value in errors.items()},
+            "n_features": 40,
+            "train_samples": 300,
+            "test_samples": 28,
+            "coverage_80": 0.82,
+        },
+        tags={
+            "model_quality": _QUALITIES[number % len(_QUALITIES)],
+            "model_type": "blend",
+            "training_date": "2017-12-31",
+        },
+        model={
+            "state.json": f'{{"store_id": "{store_id}"}}'.encode(),
+            "local.cbm": number.to_bytes(4, "big") * (model_bytes // 4),
+        },
+        scaler={"mean": 10.5 + number, "scale": 2.25},
+        importance={"lag_7": 60.0, "weekday": 40.0},
+    )
+
+
+def synthetic_record(avg_r2: float = 0.61) -> RunRecord:
+    """Make up what a parent run says.
+
+    Args:
+        avg_r2: mean R2 over stores.
+    """
+    return RunRecord(
+        params={"dataset_file": "data_lm_2017*.csv.gz", "dataset_shape": "(289963, 19)"},
+        metrics={
+            "total_stores_attempted": 3,
+            "successful_models": 2,
+            "success_rate": 66.7,
+            "avg_r2": avg_r2,
+            "avg_smape": 22.5,
+            "mase": float("nan"),
+        },
+        tags={"data_fingerprint": "5e1f" * 16},
+        dataset={
+            "name": "transactions",
+            "digest": "5e1f" * 16,
+            "source": "data/01_raw/transactions",
+            "rows": 289_963,
+            "columns": {"store_id": "object", "date": "datetime64[ns]", "y": "float64"},
+        },
+    )

@@ -1,0 +1,269 @@
+"""The hooks and `kedro run`, in a small project of its own with this project's configuration."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from kedro.config import OmegaConfigLoader
+from mlflow.tracking import MlflowClient
+
+from lifemiles_forecasting.core.errors import ConfigError
+from lifemiles_forecasting.hooks import check_environment, tracking_config
+from lifemiles_forecasting.settings import CONFIG_LOADER_ARGS
+
+ROOT = Path(__file__).parents[1]
+PIPELINES = """
+import os
+import threading
+
+from kedro.pipeline import Pipeline, node
+from lifemiles_forecasting.core.errors import InputError
+from lifemiles_forecasting.tracking.synthetic import synthetic_record, synthetic_store_run
+
+
+def train(target, modeling):
+    return [synthetic_store_run(0), synthetic_store_run(1, failed=True)]
+
+
+def summarise(store_runs):
+    return synthetic_record()
+
+
+def wait():
+    os.write(1, b"ready\\n")
+    threading.Event().wait(60)
+
+
+def refuse():
+    raise InputError("an empty folder", "CSV files", "Put some there")
+
+
+def stumble():
+    return 1 / 0
+
+
+def register_pipelines():
+    training = Pipeline([
+        node(train, ["params:target", "params:modeling"], "store_runs"),
+        node(summarise, "store_runs", "run_record"),
+    ])
+    one = lambda function: Pipeline([node(function, None, "nothing")])
+    return {
+        "__default__": training,
+        "data_processing": one(wait),
+        "modeling": one(wait) + training,
+        "reporting": one({"refuse": refuse, "stumble": stumble}[os.environ.get("CASE", "refuse")]),
+    }
+"""
+CATALOG = """
+store_runs:
+  type: lifemiles_forecasting.datasets.store_runs.StoreRunsDataset
+run_record:
+  type: lifemiles_forecasting.datasets.run_record.RunRecordDataset
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A project with tiny pipelines and the real configuration, settings and commands."""
+    package = tmp_path / "src" / "tiny"
+    package.mkdir(parents=True)
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.kedro]\npackage_name = "tiny"\nproject_name = "tiny"\n'
+        'kedro_init_version = "1.7.0"\nsource_dir = "src"\n'
+    )
+    (package / "__init__.py").touch()
+    (package / "settings.py").write_text("from lifemiles_forecasting.settings import *\n")
+    (package / "cli.py").write_text("from lifemiles_forecasting.cli import cli, run\n")
+    (package / "pipeline_registry.py").write_text(dedent(PIPELINES))
+    base = tmp_path / "conf" / "base"
+    base.mkdir(parents=True)
+    (tmp_path / "conf" / "local").mkdir()
+    for file in (ROOT / "conf" / "base").glob("*.yml"):
+        if not file.name.startswith("catalog"):
+            shutil.copy(file, base)
+    shutil.copy(ROOT / "conf" / "logging.yml", tmp_path / "conf")
+    (base / "catalog.yml").write_text(CATALOG)
+    return tmp_path
+
+
+def environment(**extra):
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "KEDRO_"))}
+    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1"}
+    return {**inherited, **quiet, **extra}
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "kedro", "run", *arguments]
+
+
+def run(project, *arguments, **extra):
+    return subprocess.run(
+        command(*arguments),
+        cwd=project,
+        env=environment(**extra),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def client_of(project):
+    return MlflowClient(tracking_uri=f"sqlite:///{project / 'mlflow.db'}")
+
+
+def runs_of(project, condition=""):
+    client = client_of(project)
+    ids = [experiment.experiment_id for experiment in client.search_experiments()]
+    return client.search_runs(ids, condition)
+
+
+def errors(result):
+    return [line for line in result.stderr.splitlines() if line.startswith("Error: ")]
+
+
+def test_run_tracks_the_whole_contract_of_a_parent_run(project):
+    elsewhere = project / "conf"  # the tracking store must not depend on the current folder
+    logs = {"KEDRO_LOGGING_CONFIG": str(project / "conf" / "logging.yml")}
+    result = run(elsewhere, "--params=max_stores=2,modeling.n_windows=2", **logs)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == ""
+    assert "kedro explore --experiment-id 1" in result.stderr
+    (parent,) = runs_of(project, "tags.run_level = 'pipeline'")
+    assert parent.info.run_name.startswith("Training_Pipeline_2")
+    assert parent.info.status == "FINISHED"
+    assert parent.info.artifact_uri.startswith((project / "mlruns").as_uri())
+    params, tags, metrics = parent.data.params, parent.data.tags, parent.data.metrics
+    assert params["max_stores"] == "2"
+    assert params["min_samples"] == "56"
+    assert params["as_of"] == "None"
+    assert params["modeling.n_windows"] == "2"
+    assert "modeling.combine.power" in params
+    assert params["dataset_shape"] == "(289963, 19)"
+    assert not [name for name in params if name.startswith("params:") or name == "modeling"]
+    assert tags["training_mode"] == "limited"
+    assert tags["environment"] == tags["kedro_env"] == "local"
+    assert tags["git_commit"] == tags["git_dirty"] == "unknown"
+    assert metrics["avg_r2"] == 0.61
+    assert 0 < metrics["tracking_seconds"] < 5
+    assert {
+        (run.info.run_name, run.info.status) for run in runs_of(project, "tags.run_level = 'store'")
+    } == {("Store CJGRO_0000", "FINISHED"), ("Store CJGRO_0001", "FAILED")}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--params=max_store=5"], "Error: found an unknown parameter 'max_store'; "),
+        (["--params=horizon=0"], "Error: found parameter 'horizon' = 0; "),
+        (["--env=prodution"], "Error: found no environment 'prodution' in "),
+        (["--pipelines=model"], "Error: found no pipeline 'model'; "),
+    ],
+)
+def test_run_refuses_what_it_does_not_know_before_a_run_is_created(project, arguments, message):
+    result = run(project, *arguments)
+    assert result.returncode == 1
+    (line,) = errors(result)
+    assert line.startswith(message)
+    assert "Traceback" not in result.stderr
+    assert not (project / "mlflow.db").exists()
+
+
+def test_run_says_at_once_that_the_tracking_server_is_not_there(project):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        uri = f"http://user:secret@127.0.0.1:{unused.getsockname()[1]}"
+        started = time.monotonic()
+        result = run(project, MLFLOW_TRACKING_URI=uri, no_proxy="127.0.0.1")
+    assert result.returncode == 1
+    assert time.monotonic() - started < 30
+    (line,) = errors(result)
+    assert "no usable MLflow tracking store at http://127.0.0.1:" in line
+    assert "MLFLOW_TRACKING_URI" in line
+    assert "secret" not in result.stderr + result.stdout
+    assert "Traceback" not in result.stderr
+
+
+def test_run_ends_with_one_message_when_a_node_refuses_its_input(project):
+    result = run(project, "--pipelines=reporting")
+    assert result.returncode == 1
+    assert errors(result) == ["Error: found an empty folder; expected CSV files. Put some there"]
+    assert "Traceback" not in result.stderr
+    (only,) = runs_of(project)
+    assert only.info.status == "FAILED"
+    assert only.data.tags["run_level"] == "partial"
+    assert only.info.run_name.startswith("reporting_2")
+
+
+def test_run_keeps_the_traceback_of_an_error_of_ours(project):
+    result = run(project, "--pipelines=reporting", CASE="stumble")
+    assert result.returncode == 1
+    assert "ZeroDivisionError: division by zero" in result.stderr
+    assert "Traceback" in result.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_run_that_is_interrupted_is_killed(project, number):
+    with subprocess.Popen(
+        command("--pipelines=modeling"),
+        cwd=project,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(number)
+        assert process.wait(timeout=60) != 0
+    (parent,) = runs_of(project, "tags.run_level = 'pipeline'")
+    assert parent.info.status == "KILLED"
+    assert parent.info.end_time is not None
+
+
+def loader_of(project, env=None):
+    return OmegaConfigLoader(conf_source=str(project / "conf"), env=env, **CONFIG_LOADER_ARGS)
+
+
+def test_check_environment_ConfigError_when_there_is_no_folder(project):
+    (project / "conf" / "production").mkdir()
+    expected = (
+        f"found no environment 'prodution' in {project / 'conf'}; "
+        "expected base, local, production. Did you mean 'production'?"
+    )
+    with pytest.raises(ConfigError) as caught:
+        check_environment(loader_of(project, "prodution"))
+    assert str(caught.value) == expected
+    check_environment(loader_of(project, "production"))
+    check_environment(loader_of(project))
+
+
+def test_tracking_config_is_anchored_at_the_project(project, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    config = tracking_config(loader_of(project), project)
+    assert config["server"]["mlflow_tracking_uri"] == f"sqlite:///{project}/mlflow.db"
+    experiment = config["tracking"]["experiment"]
+    assert experiment["name"] == "LifeMiles_Forecasting_Training"
+    creation = experiment["create_experiment_kwargs"]
+    assert creation["artifact_location"] == (project / "mlruns").as_uri()
+
+
+def test_tracking_config_follows_the_environment_variable(project, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.example")
+    config = tracking_config(loader_of(project), project)
+    assert config["server"]["mlflow_tracking_uri"] == "https://mlflow.example"
+    creation = config["tracking"]["experiment"]["create_experiment_kwargs"]
+    assert creation["artifact_location"] is None
+
+
+def test_an_environment_that_changes_one_key_keeps_the_others(project):
+    (project / "conf" / "local" / "mlflow.yml").write_text("ui:\n  port: '5001'\n")
+    config = loader_of(project)["mlflow"]
+    assert config["ui"] == {"host": "127.0.0.1", "port": "5001"}
+    assert config["tracking"]["params"]["long_params_strategy"] == "truncate"
