@@ -7,7 +7,7 @@ in choosing weights. Numbers are in the target's own units; percentages say so.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,11 @@ NAIVE = "seasonal_naive"
 POOR = "POBRE"  # the tier of whatever meets no other
 NO_TIER = ""  # stores that were not attempted are not judged
 LEVELS = (80, 95)  # percent
+# The tracking contract names these four, so they are counted even where none is configured.
+CONTRACT_TIERS = ("EXCELENTE", "BUENO", "REGULAR", POOR)
 # Always computed: the tracking contract names them. `reporting.metrics` adds to them.
 REQUIRED = ("mae", "rmse", "r2", "smape", "wape", "mase", "bias")
+_TEXT = (c.PARTNER_CODE, c.STORE_CODE, c.STORE_CLASS, c.STATUS, c.REASON, "quality", "champion")
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,15 @@ class RunFrames:
     def names(cls) -> tuple[str, ...]:
         """Name the frames, in order."""
         return tuple(field.name for field in fields(cls))
+
+    def of_this_run(self) -> RunFrames:
+        """Keep the stores that have a forecast: a run may be limited to a few of them."""
+        ids = self.forecasts[c.STORE_ID].unique()
+        return replace(
+            self,
+            panel=self.panel[self.panel[c.STORE_ID].isin(ids)],
+            stores=self.stores[self.stores[c.STORE_ID].isin(ids)],
+        )
 
 
 @dataclass(frozen=True)
@@ -136,6 +148,11 @@ def store_metrics(frames: RunFrames, settings: ReportSettings) -> pd.DataFrame:
     weights = frames.weights.pivot(index=c.STORE_ID, columns=c.CANDIDATE, values="weight")
     table = table.join(weights.add_prefix("weight_").rename_axis(columns=None))
     return table.reset_index()
+
+
+def restored(table: pd.DataFrame) -> pd.DataFrame:
+    """Give a table that was read back from CSV its empty texts: a file has only empty cells."""
+    return table.fillna(dict.fromkeys(_TEXT, ""))
 
 
 def assign_quality(
@@ -301,7 +318,7 @@ def _pooled(window: TestWindow, ids: pd.Index, frames: RunFrames) -> dict[str, f
 
 def _tier_counts(quality: pd.Series, settings: ReportSettings) -> dict[str, float]:
     counts: dict[str, float] = {}
-    for tier in (*settings.tiers, POOR):
+    for tier in dict.fromkeys((*CONTRACT_TIERS, *settings.tiers)):
         count = int((quality == tier).sum())
         counts[f"quality_{tier.lower()}_count"] = count
         counts[f"quality_{tier.lower()}_pct"] = _percent(count, len(quality))

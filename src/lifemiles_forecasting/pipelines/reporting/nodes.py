@@ -1,0 +1,91 @@
+"""Nodes of the reporting pipeline: they parse settings and call `core` and `report`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # heavy, and this module is imported at every kedro command
+    import pandas as pd
+    import plotly.graph_objects as go
+
+
+def evaluate_stores(
+    reporting: dict[str, Any], **frames: pd.DataFrame
+) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Measure every store and the run on the test window.
+
+    Args:
+        reporting: `ReportSettings`.
+        **frames: those of `core.quality.RunFrames`.
+
+    Returns:
+        A row per store, and the metrics of the run.
+    """
+    from lifemiles_forecasting.core.config import ReportSettings, parse
+    from lifemiles_forecasting.core.quality import RunFrames, aggregate, store_metrics
+
+    settings, run = parse(ReportSettings, reporting), RunFrames(**frames)
+    table = store_metrics(run, settings)
+    seconds = float(run.attempted["train_seconds"].sum())
+    return table, aggregate(table, run, settings, seconds)
+
+
+def draw_figures(
+    reporting: dict[str, Any], target: str, store_metrics: pd.DataFrame, **frames: pd.DataFrame
+) -> dict[str, go.Figure]:
+    """Draw the figures of a run.
+
+    Args:
+        reporting: `ReportSettings`.
+        target: what is forecast; it names the axes.
+        store_metrics: from `evaluate_stores`.
+        **frames: those of `core.quality.RunFrames`.
+
+    Returns:
+        Figures by name.
+    """
+    from lifemiles_forecasting.core.config import ReportSettings, parse
+    from lifemiles_forecasting.core.quality import RunFrames, restored
+    from lifemiles_forecasting.report.html import build_figures
+
+    settings = parse(ReportSettings, reporting)
+    return build_figures(RunFrames(**frames), restored(store_metrics), settings, target)
+
+
+def build_report(
+    parameters: dict[str, Any],
+    store_metrics: pd.DataFrame,
+    aggregate_metrics: dict[str, float],
+    failures: pd.DataFrame,
+    row_balance: dict[str, Any],
+    run_info: dict[str, str],
+    **frames: pd.DataFrame,
+) -> str:
+    """Write the report for people.
+
+    Args:
+        parameters: all of them; they are printed, too.
+        store_metrics: from `evaluate_stores`.
+        aggregate_metrics: from `evaluate_stores`.
+        failures: the ledger of failures.
+        row_balance: where every raw row ended.
+        run_info: id and name of the tracked run; empty without tracking.
+        **frames: those of `core.quality.RunFrames`.
+
+    Returns:
+        One HTML document.
+    """
+    from lifemiles_forecasting.core.config import ReportSettings, parse
+    from lifemiles_forecasting.core.quality import RunFrames, restored
+    from lifemiles_forecasting.report.html import ReportContent, render_report
+
+    content = ReportContent(
+        frames=RunFrames(**frames),
+        table=restored(store_metrics),
+        metrics=aggregate_metrics,
+        failures=failures,
+        row_balance=row_balance,
+        configuration=parameters,
+        run=run_info,
+    )
+    return render_report(content, parse(ReportSettings, parameters["reporting"]))

@@ -1,0 +1,64 @@
+"""The reporting pipeline."""
+
+from __future__ import annotations
+
+from kedro.pipeline import Node, Pipeline
+
+from lifemiles_forecasting.pipelines.reporting.nodes import (
+    build_report,
+    draw_figures,
+    evaluate_stores,
+)
+
+# the frames of core.quality.RunFrames, under the same names in the catalog
+FRAMES = ("panel", "stores", "backtest", "forecasts", "weights", "attempted", "test_intervals")
+FIGURES = (
+    "quality_distribution",
+    "r2_against_smape",
+    "actual_against_forecast",
+    "partner_totals",
+    "candidates",
+)
+
+
+def create_pipeline(**_: object) -> Pipeline:
+    """Chain metrics, figures and report."""
+    frames = {name: name for name in FRAMES}
+    measured = {"store_metrics": "store_metrics", "aggregate_metrics": "aggregate_metrics"}
+    return Pipeline(
+        [
+            Node(
+                evaluate_stores,
+                inputs={"reporting": "params:reporting", **frames},
+                outputs=["store_metrics", "aggregate_metrics"],
+                name="evaluate_stores",
+                tags="reporting",
+            ),
+            Node(
+                draw_figures,
+                inputs={
+                    "reporting": "params:reporting",
+                    "target": "params:target",
+                    "store_metrics": "store_metrics",
+                    **frames,
+                },
+                outputs={name: f"figure_{name}" for name in FIGURES},
+                name="draw_figures",
+                tags="reporting",
+            ),
+            Node(
+                build_report,
+                inputs={
+                    "parameters": "parameters",
+                    "failures": "failures",
+                    "row_balance": "row_balance",
+                    "run_info": "run_info",
+                    **measured,
+                    **frames,
+                },
+                outputs="report",
+                name="build_report",
+                tags="reporting",
+            ),
+        ]
+    )
