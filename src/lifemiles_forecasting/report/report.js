@@ -78,23 +78,28 @@
 
   // one small chart per partner; the others are in the table and in the list above
   const drawPartners = () => {
-    for (const partner of data.totals.partners.slice(0, MAX_SMALL)) {
+    const shown = data.totals.partners.slice(0, MAX_SMALL);
+    // all of them first: a chart takes the width that its column has when it is drawn
+    const charts = shown.map((partner) => {
       const figure = element("figure");
       const chart = element("div", "", "chart small");
       chart.setAttribute("role", "img");
       chart.setAttribute("aria-label", `${t.partners_title}: ${partner.code}`);
       figure.append(element("figcaption", partnerLabel(partner.code)), chart);
       byId("partner-grid").append(figure);
+      return chart;
+    });
+    shown.forEach((partner, i) => {
       const past = days(data.totals.history_start, partner.history.length);
       const full = layout();
       Object.assign(full, { height: 210, showlegend: false, margin: { l: 48, r: 8, t: 8, b: 32 } });
       full.xaxis.nticks = 4;
       full.yaxis.title = undefined;
       full.yaxis.nticks = 4;
-      Plotly.newPlot(chart, [line(past.slice(-120), partner.history.slice(-120), t.history, COLORS.actual, { line: { width: 1.4 } }),
+      Plotly.newPlot(charts[i], [line(past.slice(-120), partner.history.slice(-120), t.history, COLORS.actual, { line: { width: 1.4 } }),
         line(days(data.totals.forecast_start, partner.forecast.length), partner.forecast, t.forecast, COLORS.forecast)],
       full, { ...config, displayModeBar: false });
-    }
+    });
   };
 
   let series = null; // the largest part of the page: read when the first store is asked for
