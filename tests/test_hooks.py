@@ -41,6 +41,10 @@ def wait():
     threading.Event().wait(60)
 
 
+def idle():
+    return 1
+
+
 def refuse():
     raise InputError("an empty folder", "CSV files", "Put some there")
 
@@ -57,7 +61,7 @@ def register_pipelines():
     one = lambda function: Pipeline([node(function, None, "nothing")])
     return {
         "__default__": training,
-        "data_processing": one(wait),
+        "data_processing": one(idle),
         "modeling": one(wait) + training,
         "reporting": one({"refuse": refuse, "stumble": stumble}[os.environ.get("CASE", "refuse")]),
     }
@@ -203,6 +207,29 @@ def test_run_ends_with_one_message_when_a_node_refuses_its_input(project):
     assert only.info.run_name.startswith("reporting_2")
 
 
+def test_run_of_data_processing_alone_is_not_tracked(project):
+    result = run(project, "--pipelines=data_processing")
+    assert result.returncode == 0, result.stderr
+    assert runs_of(project) == []
+
+
+def test_packaged_project_runs_with_the_same_clear_errors(tmp_path):
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    result = subprocess.run(
+        [sys.executable, "-m", "lifemiles_forecasting", "--params=horizont=7"],
+        cwd=ROOT,
+        env=environment(MLFLOW_TRACKING_URI=uri),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert result.returncode == 1
+    (line,) = errors(result)
+    assert line.endswith("Did you mean 'horizon'?")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_run_keeps_the_traceback_of_an_error_of_ours(project):
     result = run(project, "--pipelines=reporting", CASE="stumble")
     assert result.returncode == 1
@@ -231,7 +258,7 @@ def loader_of(project, env=None):
     return OmegaConfigLoader(conf_source=str(project / "conf"), env=env, **CONFIG_LOADER_ARGS)
 
 
-def test_check_environment_ConfigError_when_there_is_no_folder(project):
+def test_check_environment_refuses_one_without_a_folder(project):
     (project / "conf" / "production").mkdir()
     expected = (
         f"found no environment 'prodution' in {project / 'conf'}; "

@@ -72,9 +72,10 @@ def explore(uri: str, question: Question, form: str) -> None:
     Raises:
         TrackingError: the store does not answer, or there is no such experiment.
     """
-    from lifemiles_forecasting.tracking.store import has_content, probe
+    from lifemiles_forecasting.tracking.store import has_content, probe, switch_telemetry_off
 
     probe(uri)
+    switch_telemetry_off()
     tables = answer(uri, question) if has_content(uri) else {}
     if not tables:
         click.echo(_EMPTY, err=True)

@@ -41,7 +41,7 @@ class ForecastingHooks:
             ConfigError: the environment or a parameter is unknown, or a value cannot be used.
             TrackingError: the tracking store does not answer.
         """
-        from lifemiles_forecasting.tracking.store import probe, tune_sqlite
+        from lifemiles_forecasting.tracking.store import probe, switch_telemetry_off, tune_sqlite
 
         loader = context.config_loader
         check_environment(loader)
@@ -50,6 +50,7 @@ class ForecastingHooks:
         self._read_parameters(loader["parameters"])
         loader["mlflow"] = tracking_config(loader, self._project_path)
         probe(loader["mlflow"]["server"]["mlflow_tracking_uri"])
+        switch_telemetry_off()
         tune_sqlite()
 
     @hook_impl  # after kedro-mlflow, which opens the run

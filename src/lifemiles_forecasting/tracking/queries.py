@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lifemiles_forecasting.core.errors import TrackingError
 from lifemiles_forecasting.tracking.lifecycle import PIPELINE_LEVEL
 from lifemiles_forecasting.tracking.model import ARTIFACT_PATH
-from lifemiles_forecasting.tracking.store_runs import PARENT_TAG, store_key
+from lifemiles_forecasting.tracking.store_runs import MODEL_HISTORY_TAG, PARENT_TAG, store_key
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment, Run
@@ -153,8 +153,11 @@ def _model(run: Run) -> Row:
 
 
 def _attempt(run: Run) -> Row:
-    failed = {"status": run.info.status, "failure_reason": run.data.tags.get("failure_reason")}
-    return {**_model(run), **failed, "training_run": run.data.tags.get(PARENT_TAG)}
+    tags = run.data.tags
+    outcome = {"status": run.info.status, "failure_reason": tags.get("failure_reason")}
+    if MODEL_HISTORY_TAG not in tags:
+        outcome["model_uri"] = None
+    return {**_model(run), **outcome, "training_run": tags.get(PARENT_TAG)}
 
 
 def _moment(milliseconds: int | None) -> str | None:

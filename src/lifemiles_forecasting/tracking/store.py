@@ -66,7 +66,12 @@ def artifact_location(uri: str, project_path: Path) -> str | None:
 
 def without_credentials(uri: str) -> str:
     """The URI as it may be shown: no user, no password, no query."""
-    return re.sub(r"(?<=://).*@", "", uri).partition("?")[0]
+    address, _, query = uri.partition("?")
+    if uri.startswith("sqlite"):
+        return address
+    if "@" in query:  # a password may hold a question mark: what is what cannot be told
+        return uri.partition("://")[0] + "://..."
+    return re.sub(r"(?<=://).*@", "", address)
 
 
 def has_content(uri: str) -> bool:
@@ -115,6 +120,14 @@ def tune_sqlite() -> None:
 
     if not event.contains(Engine, "connect", _tune_connection):
         event.listen(Engine, "connect", _tune_connection)
+
+
+def switch_telemetry_off() -> None:
+    """Keep MLflow from reporting home, unless MLFLOW_DISABLE_TELEMETRY says otherwise."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    from mlflow.telemetry import set_telemetry_client
+
+    set_telemetry_client()  # it was made when MLflow was imported, before it could be told
 
 
 def _tune_connection(connection: Any, _record: Any) -> None:

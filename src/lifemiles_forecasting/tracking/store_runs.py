@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 FAILED = "failed"
 PARENT_TAG = "mlflow.parentRunId"
+MODEL_HISTORY_TAG = "mlflow.log-model.history"  # what the UI lists in its Models column
 _INHERITED = ("mlflow.user", "mlflow.source.name", "mlflow.source.type", "training_mode")
 _PAGE = 1_000
 
@@ -120,7 +121,7 @@ def _write_files(run: StoreRun, run_id: str, folder: Path) -> list[RunTag]:
     if not run.model:
         return []
     uuid = model_template().save(folder / ARTIFACT_PATH, run.model, run_id)
-    return tags_of({"mlflow.log-model.history": _model_history(run_id, uuid)})
+    return tags_of({MODEL_HISTORY_TAG: _model_history(run_id, uuid)})
 
 
 def store_frame(client: MlflowClient, parent_id: str) -> pd.DataFrame:

@@ -1,0 +1,220 @@
+import csv
+import io
+import json
+import logging
+import time
+from pathlib import Path
+
+import click
+import mlflow
+import pytest
+from click.testing import CliRunner
+from kedro.framework.project import configure_project
+from kedro.io import DatasetError
+from mlflow.tracking import MlflowClient
+
+from lifemiles_forecasting import explore
+from lifemiles_forecasting.cli import check_pipelines, clear_errors, cli, forecasting_error
+from lifemiles_forecasting.core.errors import ConfigError, InputError
+from lifemiles_forecasting.core.results import StoreRun
+from lifemiles_forecasting.datasets.run_record import RunRecordDataset
+from lifemiles_forecasting.datasets.store_runs import StoreRunsDataset
+from lifemiles_forecasting.tracking.synthetic import synthetic_record, synthetic_store_run
+
+ROOT = Path(__file__).parents[1]
+HOSTILE = "x' OR tags.run_level = 'store\x1b[2J"
+EXPERIMENT = "LifeMiles_Forecasting_Training"
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    """Two finished trainings and one that failed, all of three stores."""
+    folder = tmp_path_factory.mktemp("tracking")
+    before, uri = mlflow.get_tracking_uri(), f"sqlite:///{folder / 'mlflow.db'}"
+    mlflow.set_tracking_uri(uri)
+    mlflow.create_experiment(EXPERIMENT, artifact_location=(folder / "mlruns").as_uri())
+    mlflow.set_experiment(EXPERIMENT)
+    odd = StoreRun(HOSTILE, "x", "y", status="ok", metrics={"test_r2": 0.95})
+    for number, (avg_r2, status) in enumerate(
+        [(0.7, "FINISHED"), (0.6, "FINISHED"), (0.99, "FAILED")]
+    ):
+        tags = {"run_level": "pipeline", "training_mode": "full"}
+        mlflow.start_run(run_name=f"Training_Pipeline_{number}", tags=tags)
+        stores = [synthetic_store_run(number), synthetic_store_run(9, failed=True)]
+        StoreRunsDataset().save([*stores, *([odd] if number == 0 else [])])
+        RunRecordDataset().save(synthetic_record(avg_r2))
+        mlflow.end_run(status)
+    mlflow.set_tracking_uri(before)
+    return uri
+
+
+@pytest.fixture
+def kedro_explore(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    configure_project("lifemiles_forecasting")
+
+    def invoke(uri, *arguments):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        return CliRunner().invoke(cli, ["explore", *arguments], catch_exceptions=False)
+
+    return invoke
+
+
+def rows(result):
+    assert result.exit_code == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def test_without_options_lists_the_experiments(filled, kedro_explore):
+    first, second = rows(kedro_explore(filled, "--format", "json"))
+    assert (first["experiment_id"], first["name"], first["training_runs"]) == ("1", EXPERIMENT, 3)
+    assert first["last_run"].startswith("20")
+    assert (second["name"], second["training_runs"], second["last_run"]) == ("Default", 0, None)
+
+
+def test_experiment_lists_its_training_runs_newest_first(filled, kedro_explore):
+    runs = rows(kedro_explore(filled, "--experiment-id", "1", "--format", "json"))
+    assert [run["run_name"][-1] for run in runs] == ["2", "1", "0"]
+    assert [run["status"] for run in runs] == ["FAILED", "FINISHED", "FINISHED"]
+    last = runs[-1]
+    assert (last["stores"], last["avg_r2"], last["avg_smape"]) == (3, 0.7, 22.5)
+    assert (last["success_rate"], last["training_mode"]) == (66.7, "full")
+    assert 0 <= last["duration_seconds"] < 60
+
+
+def test_best_models_are_finished_ones_by_r2(filled, kedro_explore):
+    best = rows(kedro_explore(filled, "--best-models", "--format", "json"))
+    assert [run["avg_r2"] for run in best["training_runs"]] == [0.7, 0.6]
+    models = best["store_models"]
+    assert [model["test_r2"] for model in models] == [0.95, 0.9, 0.89, 0.88]
+    assert models[1]["store_id"] == "CJGRO_0000"
+    assert models[1]["model_quality"] == "EXCELENTE"
+    assert (models[1]["test_smape"], models[1]["test_wape"]) == (10.0, 14.0)
+    run_id = models[1]["model_uri"].removeprefix("runs:/").removesuffix("/model")
+    run = MlflowClient(tracking_uri=filled).get_run(run_id)
+    assert run.data.tags["store_id"] == "CJGRO_0000"
+
+
+def test_top_limits_and_store_filters(filled, kedro_explore):
+    arguments = ["--best-models", "--format", "json"]
+    assert len(rows(kedro_explore(filled, *arguments, "--top", "1"))["store_models"]) == 1
+    (only,) = rows(kedro_explore(filled, *arguments, "--store", "CJGRO_0001"))["store_models"]
+    assert only["store_id"] == "CJGRO_0001"
+
+
+def test_store_shows_its_history_failed_runs_too(filled, kedro_explore):
+    history = rows(kedro_explore(filled, "--store", "CJGRO_0009", "--format", "json"))
+    assert [run["status"] for run in history] == ["FAILED"] * 3
+    assert history[0]["failure_reason"] == "ValueError: all days are zero"
+    assert history[0]["model_uri"] is None
+    assert len({run["training_run"] for run in history}) == 3
+
+
+def test_store_with_a_hostile_id_finds_itself_alone(filled, kedro_explore):
+    (only,) = rows(kedro_explore(filled, "--store", HOSTILE, "--format", "json"))
+    assert only["store_id"] == HOSTILE
+
+
+def test_table_is_aligned_and_holds_no_escape_sequences(filled, kedro_explore):
+    result = kedro_explore(filled, "--best-models")
+    assert result.exit_code == 0
+    assert "\x1b" not in result.stdout
+    lines = result.stdout.splitlines()
+    assert lines[0] == "Training runs"
+    assert lines[1].startswith("run_id ")
+    assert "Store models" in lines
+    assert "0.950" in result.stdout
+
+
+def test_csv_holds_one_table(filled, kedro_explore):
+    result = kedro_explore(filled, "--best-models", "--format", "csv")
+    models = list(csv.DictReader(io.StringIO(result.stdout)))
+    assert [model["test_r2"] for model in models] == ["0.95", "0.9", "0.89", "0.88"]
+
+
+def test_unknown_experiment_is_one_clear_error(filled, kedro_explore):
+    result = kedro_explore(filled, "--experiment-id", "77")
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr == (
+        "Error: found no experiment with id '77'; expected one of "
+        f"1 ({EXPERIMENT}), 0 (Default). `kedro explore` lists them\n"
+    )
+
+
+def test_unknown_store_says_so_on_stderr(filled, kedro_explore):
+    result = kedro_explore(filled, "--store", "nobody", "--format", "csv")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == "Nothing found: store runs\n"
+
+
+@pytest.mark.parametrize("form", ["table", "json", "csv"])
+def test_empty_store_says_what_to_run_and_stays_empty(tmp_path, kedro_explore, form):
+    file = tmp_path / "mlflow.db"
+    result = kedro_explore(f"sqlite:///{file}", "--best-models", "--format", form)
+    assert result.exit_code == 0
+    assert "kedro run" in result.stderr
+    assert result.stdout == ("[]\n" if form == "json" else "")
+    assert not file.exists()
+
+
+def test_unreachable_server_is_one_clear_error(kedro_explore, monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    result = kedro_explore("http://me:secret@127.0.0.1:1")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: found no usable MLflow tracking store at http://127.")
+    assert "secret" not in result.output
+
+
+def test_unknown_environment_is_one_clear_error(filled, kedro_explore):
+    result = kedro_explore(filled, "--env", "nowhere")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: found no environment 'nowhere' in ")
+
+
+def test_serve_becomes_the_ui_on_loopback(filled, kedro_explore, monkeypatch):
+    started = []
+    monkeypatch.setattr(explore.os, "execv", lambda _, command: started.append(command[1:]))
+    assert kedro_explore(filled, "--serve").exit_code == 0
+    assert kedro_explore(filled, "--serve", "--port", "5055").exit_code == 0
+    command = ["-m", "mlflow", "ui", "--backend-store-uri", filled, "--host", "127.0.0.1", "--port"]
+    assert started == [[*command, "5000"], [*command, "5055"]]
+
+
+def test_serve_points_to_the_ui_of_a_server(kedro_explore):
+    result = kedro_explore("http://me:secret@mlflow.example:5000", "--serve")
+    assert result.stdout == "The tracking server has its own UI: http://mlflow.example:5000\n"
+
+
+def test_best_models_of_many_runs_come_quickly(filled, kedro_explore):
+    started = time.perf_counter()
+    kedro_explore(filled, "--best-models")
+    assert time.perf_counter() - started < 3
+
+
+def test_forecasting_error_is_found_behind_what_it_caused():
+    cause = InputError("a", "b")
+    try:
+        try:
+            raise cause
+        except InputError as error:
+            raise DatasetError("failed while loading") from error
+    except DatasetError as error:
+        assert forecasting_error(error) is cause
+    assert forecasting_error(ValueError("x")) is None
+
+
+def test_clear_errors_logs_the_traceback_at_debug(caplog, monkeypatch):
+    caplog.set_level(logging.DEBUG, "lifemiles_forecasting")
+    with pytest.raises(click.ClickException, match="found a; expected b"), clear_errors():
+        raise InputError("a", "b")
+    assert "Traceback" in caplog.text
+    monkeypatch.setenv("LIFEMILES_TRACEBACK", "1")
+    with pytest.raises(InputError), clear_errors():
+        raise InputError("a", "b")
+
+
+def test_check_pipelines_names_the_nearest():
+    check_pipelines(["__default__", "modeling"])
+    with pytest.raises(ConfigError, match="Did you mean 'modeling'"):
+        check_pipelines(["modelling"])

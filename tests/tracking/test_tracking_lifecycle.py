@@ -1,0 +1,140 @@
+import atexit
+import os
+import signal
+import subprocess
+import threading
+
+import mlflow
+import pytest
+
+from lifemiles_forecasting.tracking import lifecycle
+from lifemiles_forecasting.tracking.lifecycle import RunGuard, describe, rename_partial
+from lifemiles_forecasting.tracking.provenance import git_state
+
+
+@pytest.fixture
+def watched(client):
+    guard = RunGuard()
+    run_id = mlflow.start_run(run_name="Training_Pipeline_20260101_000000").info.run_id
+    guard.watch(run_id)
+    yield guard, run_id
+    guard.release()
+
+
+def status(client, run_id):
+    return client.get_run(run_id).info.status
+
+
+def test_active_run_id(client):
+    assert lifecycle.active_run_id() is None
+    with mlflow.start_run() as run:
+        assert lifecycle.active_run_id() == run.info.run_id
+
+
+def test_describe_writes_more_than_a_hundred_params(client, watched):
+    config = {f"group.key_{number}": number for number in range(250)}
+    assert describe(watched[1], config, {"run_level": "pipeline"}) == "1"
+    data = client.get_run(watched[1]).data
+    assert len(data.params) == 250
+    assert data.tags["run_level"] == "pipeline"
+
+
+def test_rename_partial_leaves_a_name_of_the_users(client, watched):
+    rename_partial(watched[1], "reporting")
+    assert client.get_run(watched[1]).info.run_name == "reporting_20260101_000000"
+    rename_partial(watched[1], "reporting")
+    assert client.get_run(watched[1]).info.run_name == "reporting_20260101_000000"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_signal_ends_the_program_and_close_kills_the_run(client, watched, number):
+    guard, run_id = watched
+    with pytest.raises(SystemExit) as caught:
+        signal.raise_signal(number)
+    assert caught.value.code == 128 + number
+    guard.close("KILLED")
+    assert status(client, run_id) == "KILLED"
+    assert mlflow.active_run() is None
+
+
+def test_interruption_that_ended_as_an_error_is_killed_all_the_same(client, watched):
+    guard, run_id = watched
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    mlflow.end_run("FAILED")  # what kedro-mlflow does when a library turns Ctrl-C into an error
+    guard.release()
+    assert status(client, run_id) == "KILLED"
+
+
+def test_release_puts_the_handlers_back_and_leaves_the_run_alone(client):
+    before = signal.getsignal(signal.SIGTERM)
+    guard = RunGuard()
+    run_id = mlflow.start_run().info.run_id
+    guard.watch(run_id)
+    assert signal.getsignal(signal.SIGTERM) != before
+    mlflow.end_run()
+    guard.release()
+    guard.close("KILLED")
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert status(client, run_id) == "FINISHED"
+
+
+def test_handlers_of_others_stay(client):
+    def own(*_):
+        pass
+
+    before = signal.signal(signal.SIGTERM, own)
+    try:
+        guard = RunGuard()
+        guard.watch(mlflow.start_run().info.run_id)
+        assert signal.getsignal(signal.SIGTERM) is own
+        guard.release()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_watching_from_another_thread_sets_no_handlers(client):
+    before = signal.getsignal(signal.SIGTERM)
+    guard = RunGuard()
+    thread = threading.Thread(target=guard.watch, args=["some run"])
+    thread.start()
+    thread.join()
+    assert signal.getsignal(signal.SIGTERM) is before
+    atexit.unregister(guard.close)
+
+
+def test_close_is_for_the_process_that_opened_the_run(client, watched, monkeypatch):
+    guard, run_id = watched
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    guard.close("KILLED")
+    monkeypatch.undo()
+    assert status(client, run_id) == "RUNNING"
+
+
+def test_close_survives_a_store_that_is_gone(client, caplog):
+    guard = RunGuard()
+    guard.watch("0" * 32)
+    guard.close("KILLED")
+    assert "could not be closed as KILLED" in caplog.text
+    guard.release()
+
+
+def git(folder, *arguments):
+    identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def test_git_state_of_a_clean_and_of_a_changed_checkout(tmp_path):
+    git(tmp_path, "init")
+    assert git_state(tmp_path) == {"git_commit": "unknown", "git_dirty": "unknown"}
+    git(tmp_path, "commit", "--allow-empty", "-m", "first")
+    state = git_state(tmp_path)
+    assert len(state["git_commit"]) == 40
+    assert state["git_dirty"] == "false"
+    (tmp_path / "new.py").touch()
+    assert git_state(tmp_path)["git_dirty"] == "true"
+
+
+def test_git_state_is_unknown_without_git(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert git_state(tmp_path) == {"git_commit": "unknown", "git_dirty": "unknown"}

@@ -1,0 +1,185 @@
+import http.server
+import os
+import socket
+import sqlite3
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import sqlalchemy
+
+from lifemiles_forecasting.core.errors import TrackingError
+from lifemiles_forecasting.tracking.store import (
+    absolute_uri,
+    artifact_location,
+    has_content,
+    probe,
+    switch_telemetry_off,
+    tune_sqlite,
+    without_credentials,
+)
+
+PROJECT = Path("/project")
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        (None, "sqlite:////project/mlflow.db"),
+        ("", "sqlite:////project/mlflow.db"),
+        ("sqlite:///runs/all.db?timeout=9", "sqlite:////project/runs/all.db?timeout=9"),
+        ("sqlite:////elsewhere/mlflow.db", "sqlite:////elsewhere/mlflow.db"),
+        ("sqlite:///:memory:", "sqlite:///:memory:"),
+        ("https://mlflow.example", "https://mlflow.example"),
+        ("databricks", "databricks"),
+    ],
+)
+def test_absolute_uri(uri, expected):
+    assert absolute_uri(uri, PROJECT) == expected
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        ("sqlite:////elsewhere/mlflow.db", "file:///elsewhere/mlruns"),
+        ("postgresql+psycopg2://host/db", "file:///project/mlruns"),
+        ("http://host:5000", None),
+        ("databricks", None),
+    ],
+)
+def test_artifact_location(uri, expected):
+    assert artifact_location(uri, PROJECT) == expected
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("https://me:p@ss/word@host:5000/x?token=secret", "https://host:5000/x"),
+        ("https://me:p?ss@host:5000/x", "https://..."),
+        ("postgresql://host/db?password=p@ss", "postgresql://..."),
+        ("http://host:5000", "http://host:5000"),
+        ("sqlite:////home/me@work/mlflow.db?timeout=9", "sqlite:////home/me@work/mlflow.db"),
+    ],
+)
+def test_without_credentials_shows_none(uri, shown):
+    assert without_credentials(uri) == shown
+
+
+def test_has_content(tmp_path):
+    file = tmp_path / "mlflow.db"
+    assert not has_content(f"sqlite:///{file}")
+    file.touch()
+    assert not has_content(f"sqlite:///{file}")
+    file.write_bytes(b"something")
+    assert has_content(f"sqlite:///{file}")
+    assert has_content("http://host")
+
+
+def test_probe_accepts_a_sqlite_file_that_is_there_or_can_be_made(tmp_path):
+    file = tmp_path / "new" / "mlflow.db"
+    probe(f"sqlite:///{file}")
+    assert not file.parent.exists()  # only asked
+    file.parent.mkdir()
+    with sqlite3.connect(file) as connection:
+        connection.execute("CREATE TABLE runs (id)")
+    connection.close()
+    probe(f"sqlite:///{file}")
+
+
+def test_probe_names_what_is_wrong_with_a_sqlite_file(tmp_path):
+    text = tmp_path / "mlflow.db"
+    text.write_text("this is no database, and it is longer than a header" * 10)
+    with pytest.raises(TrackingError, match="file is not a database"):
+        probe(f"sqlite:///{text}")
+    with pytest.raises(TrackingError, match="it is a folder"):
+        probe(f"sqlite:///{tmp_path}")
+    with pytest.raises(TrackingError, match="is not a folder"):
+        probe(f"sqlite:///{text}/mlflow.db")
+
+
+@pytest.mark.parametrize("uri", ["mlruns", "file:///project/mlruns"])
+def test_probe_refuses_a_folder_of_files(uri):
+    with pytest.raises(TrackingError, match="no longer tracks into a folder of files"):
+        probe(uri)
+
+
+@pytest.mark.parametrize("scheme", ["http", "postgresql+psycopg2", "mysql"])
+def test_probe_refuses_a_port_where_nobody_listens(scheme, monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{unused.getsockname()[1]}"
+        with pytest.raises(TrackingError) as caught:
+            probe(f"{scheme}://me:secret@{address}/runs")
+    assert str(caught.value) == (
+        f"found no usable MLflow tracking store at {scheme}://{address}/runs "
+        "(connection refused); expected a SQLite file (sqlite:///FILE), a database or an MLflow "
+        "server that answers. Check MLFLOW_TRACKING_URI (or conf/base/mlflow.yml) and that the "
+        "server is running"
+    )
+
+
+def test_probe_does_not_wait_for_a_server_that_never_answers(monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        started = time.monotonic()
+        with pytest.raises(TrackingError, match=r"timed out|no answer"):
+            probe(f"http://127.0.0.1:{silent.getsockname()[1]}", patience=0.2)
+    assert time.monotonic() - started < 3
+
+
+@pytest.mark.parametrize(
+    ("status", "usable"), [(200, True), (404, True), (401, True), (503, False)]
+)
+def test_probe_of_a_server_that_answers(status, usable, monkeypatch):
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with http.server.HTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        uri = f"http://127.0.0.1:{server.server_port}/"
+        if usable:
+            probe(uri)
+        else:
+            with pytest.raises(TrackingError, match="its gateway answers 503"):
+                probe(uri)
+
+
+def test_probe_leaves_what_it_does_not_know_to_mlflow():
+    probe("databricks")
+    probe("databricks://profile")
+
+
+def test_tune_sqlite_is_done_once_and_for_every_connection(tmp_path):
+    tune_sqlite()
+    tune_sqlite()
+    engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path / 'a.db'}")
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 1  # NORMAL
+    engine.dispose()
+
+
+def test_tune_sqlite_keeps_full_synchronisation_without_the_log():
+    tune_sqlite()
+    engine = sqlalchemy.create_engine("sqlite://")
+    with engine.connect() as connection:  # memory has no write-ahead log
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "memory"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
+    engine.dispose()
+
+
+def test_switch_telemetry_off_unless_told_otherwise(monkeypatch):
+    from mlflow.telemetry import get_telemetry_client
+
+    monkeypatch.delenv("MLFLOW_DISABLE_TELEMETRY", raising=False)
+    switch_telemetry_off()
+    assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
+    assert get_telemetry_client() is None
