@@ -1,0 +1,374 @@
+"""Raw rows of text to typed rows, each of them either usable or with the reason why not.
+
+Everything here is an Ibis expression, so that it runs on any engine that Ibis knows. One row has
+one reason: the first that applies in the order of `REASONS`. Amounts are exact decimals with six
+places, because sums of floats would depend on the order of the rows.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from typing import TYPE_CHECKING
+
+from lifemiles_forecasting.core import columns as c
+from lifemiles_forecasting.core.config import DataSettings
+from lifemiles_forecasting.core.errors import InputError
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+UNREADABLE = "unreadable line"
+MISSING_CODE = "missing code"
+BAD_DATE = "bad date"
+FUTURE_DATE = "date in the future"
+EARLY_DATE = "date before the floor"
+UNKNOWN_TYPE = "unknown transaction type"
+MISSING_AMOUNT = "missing amount"
+NOT_A_NUMBER = "not a number"
+INFINITE = "infinite"
+IMPLAUSIBLE = "not a plausible amount"
+DUPLICATE = "duplicate activity number"
+EXCESS_REVERSAL = "negative beyond a reversal"
+
+REASONS = (
+    UNREADABLE,
+    MISSING_CODE,
+    BAD_DATE,
+    FUTURE_DATE,
+    EARLY_DATE,
+    UNKNOWN_TYPE,
+    MISSING_AMOUNT,
+    NOT_A_NUMBER,
+    INFINITE,
+    IMPLAUSIBLE,
+    DUPLICATE,
+    EXCESS_REVERSAL,
+)
+USABLE, AFTER_AS_OF = 0, -1  # values of the column `flaw` that are no reason
+
+AMOUNT = "decimal(18, 6)"  # so |amount| < 1e12, and a sum of them is exact
+LABEL_BREAK = "\x1f"  # ASCII's unit separator
+LABELS = (c.PARTNER_NAME, c.STORE_NAME, c.COUNTRY, c.CITY)
+RECORD, FLAW, ACTIVITY, TEXTS, VALUE = "record", "flaw", "activity_id", "labels", "amount"
+SEPARATORS = (",", ";", "\t", "|")
+TIME = r"^[ T]\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?(Z|UTC|[+-]\d{2}:?(\d{2})?))?$"
+
+
+def _plain(name: str) -> str:
+    """A column's name without case, accents and white space."""
+    decomposed = unicodedata.normalize("NFKD", name.casefold())
+    return "".join(x for x in decomposed if not unicodedata.combining(x) and not x.isspace())
+
+
+def _find(header: Sequence[str], accepted: Sequence[str], file: str) -> int | None:
+    """The position of the first accepted name in a header, an exact match before a loose one."""
+    for name in accepted:
+        if name in header:
+            return header.index(name)
+    plain = [_plain(name) for name in header]
+    for name in accepted:
+        hits = [i for i, other in enumerate(plain) if other == _plain(name)]
+        if len(hits) > 1:
+            raise InputError(
+                f"columns {' and '.join(repr(header[i]) for i in hits)} in {file}",
+                f"one column {name!r}",
+                "Remove one of them, or name the right one in data_processing.columns.",
+            )
+        if hits:
+            return hits[0]
+    return None
+
+
+def required_columns(settings: DataSettings, target: str) -> tuple[tuple[str, ...], ...]:
+    """What a file must have for the target: of each group, one (joined by `+`: all of them)."""
+    amount = {"billings": ("billings", "miles+mile_price")}.get(target, (target,))
+    needed = (("partner_code",), ("store_code",), (settings.date_column,), amount)
+    return (*needed, ("transaction_type",)) if settings.transaction_types else needed
+
+
+def _missing(found: Mapping[str, int], settings: DataSettings, target: str) -> tuple[str, ...]:
+    """The first group of `required_columns` that a file does not have; empty if it has all."""
+    for group in required_columns(settings, target):
+        if not any(all(part in found for part in option.split("+")) for option in group):
+            return group
+    return ()
+
+
+def resolve_columns(
+    header: Sequence[str], file: str, settings: DataSettings, target: str
+) -> dict[str, int]:
+    """Canonical name to position, for the columns of a file that are known.
+
+    Args:
+        header: the names in the file's first line, white space stripped.
+        file: its name, for the messages.
+        settings: `columns` maps a canonical name to the names that are accepted for it.
+        target: what is forecast; decides which columns are required.
+
+    Raises:
+        InputError: a name stands twice in the header, or a required column is missing.
+    """
+    twice = [name for name, times in Counter(header).items() if times > 1 and name]
+    if twice:
+        raise InputError(f"column {twice[0]!r} more than once in the header of {file}", "it once")
+    positions = {name: _find(header, accepted, file) for name, accepted in settings.columns.items()}
+    found = {name: at for name, at in positions.items() if at is not None}
+    group = _missing(found, settings, target)
+    if group:
+        raise _missing_column(group, header, file, settings, target)
+    return found
+
+
+def _missing_column(
+    group: tuple[str, ...], header: Sequence[str], file: str, settings: DataSettings, target: str
+) -> InputError:
+    """Name the column, the file and the most likely cause."""
+    hint = "Add the file's name of the column to data_processing.columns."
+    for other in SEPARATORS:
+        names = [name.strip() for name in settings.separator.join(header).split(other)]
+        found = {
+            k: 0 for k, v in settings.columns.items() if {*map(_plain, v)} & {*map(_plain, names)}
+        }
+        if other != settings.separator and not _missing(found, settings, target):
+            hint = f"Its columns are separated by {other!r}: set data_processing.separator to it."
+    if group == (settings.date_column,):
+        hint += " Another column of dates can be chosen with data_processing.date_column."
+    names = [
+        " with ".join(repr(" / ".join(settings.columns.get(p, (p,)))) for p in option.split("+"))
+        for option in group
+    ]
+    shown = ", ".join(header[:30])
+    return InputError(
+        f"no column {' or '.join(names)} in {file}, which has: {shown}",
+        f"it, because the target {target!r} needs it"
+        if group[0] not in ("partner_code", "store_code", settings.date_column)
+        else "it in every file",
+        hint,
+    )
+
+
+def _filled(text: ir.StringValue) -> ir.StringValue:
+    """Text without outer white space; null where nothing is left."""
+    return text.strip().nullif("")
+
+
+def _iso(text: ir.StringValue) -> ir.StringValue:
+    """`YYYY-MM-DD`, `YYYY/MM/DD` or `YYYYMMDD`, then maybe a time, to `YYYY-MM-DD` or null."""
+    import ibis
+
+    fence, again = text.substr(4, 1), text.substr(7, 1)
+    dashed = (fence == again) & fence.isin(["-", "/"]) & (text.length() >= 10)
+    head = ibis.ifelse(fence == "-", text.substr(0, 10), text.substr(0, 10).replace("/", "-"))
+    rest = text.substr(10)
+    compact = text.substr(0, 4) + "-" + text.substr(4, 2) + "-" + text.substr(6, 2)
+    return ibis.cases(
+        (dashed & (text.length() == 10), head),
+        (dashed & rest.re_search(TIME), head),
+        ((text.length() == 8) & text.re_search(r"^\d{8}$"), compact),
+    )
+
+
+def _numbered(text: ir.StringValue, day: int, month: int) -> ir.StringValue:
+    """`DD/MM/YYYY` or `MM/DD/YYYY`, separated by `/`, `-` or `.`, to `YYYY-MM-DD` or null."""
+    pattern = r"^(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})([ T].*)?$"
+    parts = [text.re_extract(pattern, i) for i in range(5)]
+    time = parts[4]
+    iso = parts[3] + "-" + parts[month].lpad(2, "0") + "-" + parts[day].lpad(2, "0")
+    return ((text.re_search(pattern)) & ((time == "") | time.re_search(TIME))).ifelse(iso, None)
+
+
+def day_of(text: ir.StringValue, order: str) -> ir.DateValue:
+    """The written local date; null where the text is no date of a form that is accepted.
+
+    Args:
+        text: ISO `YYYY-MM-DD` (a time and an offset may follow), `YYYY/MM/DD`, `YYYYMMDD`.
+        order: with `dmy` or `mdy` also `DD/MM/YYYY` or `MM/DD/YYYY` (separators `/`, `-`, `.`).
+    """
+    iso = _iso(text)
+    if order != "ymd":
+        iso = iso.coalesce(_numbered(text, *((1, 2) if order == "dmy" else (2, 1))))
+    # engines read more as a date than is accepted here: "2017- 1-05", "-017-01-05"
+    sane = iso.substr(5, 1).isin(["0", "1"]) & (iso.substr(0, 1) != "-")
+    return sane.ifelse(iso, None).try_cast("date")
+
+
+def _number(text: ir.StringValue, decimal: str) -> ir.StringValue:
+    """A number's text with a decimal point; null where it cannot be a number."""
+    import ibis
+
+    if decimal == ",":
+        text = ibis.ifelse(text.contains("."), None, text.replace(",", "."))
+    # some engines read 1_000 as a number
+    return ibis.ifelse(text.contains("_"), None, text)
+
+
+def _flaw_of(text: ir.StringValue, decimal: str) -> ir.IntegerValue:
+    """The index in REASONS of what is wrong with an amount; null if nothing is."""
+    import ibis
+
+    value = _number(text, decimal).try_cast("float64")
+    return ibis.cases(
+        (text.isnull(), REASONS.index(MISSING_AMOUNT)),
+        (value.isnull() | value.isnan(), REASONS.index(NOT_A_NUMBER)),
+        (value.isinf(), REASONS.index(INFINITE)),
+        (value.abs() >= 1e12, REASONS.index(IMPLAUSIBLE)),
+    )
+
+
+def _amount(
+    texts: Mapping[str, ir.StringValue], target: str, decimal: str
+) -> tuple[ir.DecimalValue, ir.IntegerValue]:
+    """The target's amount (null if unusable) and the flaw that explains a null."""
+    import ibis
+
+    def single(name: str) -> tuple[ir.DecimalValue, ir.IntegerValue]:
+        return _number(texts[name], decimal).try_cast(AMOUNT), _flaw_of(texts[name], decimal)
+
+    if target != "billings" or not {"miles", "mile_price"} <= texts.keys():
+        return single(target)
+    (miles, miles_flaw), (price, price_flaw) = single("miles"), single("mile_price")
+    product = (miles.cast("float64") * price.cast("float64")).try_cast(AMOUNT)
+    flaw = ibis.least(miles_flaw, price_flaw).coalesce(REASONS.index(IMPLAUSIBLE))
+    if "billings" not in texts:
+        return product, flaw
+    billed, billed_flaw = single("billings")
+    filled = texts["billings"].notnull()
+    return ibis.ifelse(filled, billed, product), ibis.ifelse(filled, billed_flaw, flaw)
+
+
+def classify(
+    texts: Mapping[str, ir.StringValue],
+    settings: DataSettings,
+    target: str,
+    as_of: date | None,
+    today: date,
+) -> dict[str, ir.Value]:
+    """Typed columns of one file's rows, in the same form for every file.
+
+    Args:
+        texts: canonical name to the file's column of text (see `resolve_columns`).
+        settings: forms of numbers and dates, floor, accepted transaction types.
+        target: the amount that is read, in its own units.
+        as_of: rows dated later are set apart, whatever else is wrong with them.
+        today: rows dated later (and not after `as_of`) are dated in the future.
+
+    Returns:
+        `date, partner_code, store_code, amount, activity_id, labels` (the four LABELS in one
+        text, which costs half of four columns), `flaw` (USABLE, AFTER_AS_OF or an index in
+        REASONS).
+    """
+    import ibis
+
+    filled = {name: _filled(text) for name, text in texts.items()}
+    day = day_of(filled[settings.date_column], settings.date_order)
+    amount, amount_flaw = _amount(filled, target, settings.decimal)
+    partner, store = filled[c.PARTNER_CODE], filled[c.STORE_CODE]
+    checks = [
+        (partner.isnull() | store.isnull(), MISSING_CODE),
+        (day.isnull(), BAD_DATE),
+        (day > ibis.literal(today), FUTURE_DATE),
+        (day < ibis.literal(settings.date_floor), EARLY_DATE),
+    ]
+    if settings.transaction_types:
+        kind = filled["transaction_type"]
+        known = kind.isin(list(settings.transaction_types)).fill_null(False)
+        checks.append((~known, UNKNOWN_TYPE))
+    cases = [(failed, ibis.literal(REASONS.index(reason))) for failed, reason in checks]
+    cases.append((amount.isnull(), amount_flaw.coalesce(REASONS.index(NOT_A_NUMBER))))
+    if as_of is not None:
+        cases.insert(0, ((day > ibis.literal(as_of)).fill_null(False), ibis.literal(AFTER_AS_OF)))
+    empty = ibis.literal("")
+    labels = [filled[name].coalesce("") if name in filled else empty for name in LABELS]
+    return {
+        c.DATE: day,
+        c.PARTNER_CODE: partner,
+        c.STORE_CODE: store,
+        VALUE: amount,
+        ACTIVITY: filled.get(ACTIVITY, ibis.null("string")),
+        TEXTS: ibis.literal(LABEL_BREAK).join(labels),
+        FLAW: ibis.cases(*cases, else_=USABLE).cast("int8"),
+    }
+
+
+def duplicates(rows: ir.Table) -> ir.Table:
+    """`record` of usable rows whose activity number stands in an earlier usable row.
+
+    Args:
+        rows: `record` (rising with file and line), `activity_id` (null: never a duplicate), `flaw`.
+    """
+    import ibis
+
+    usable = rows.filter(rows[FLAW] == USABLE, rows[ACTIVITY].notnull())
+    counted = usable.group_by(ACTIVITY).aggregate(times=usable.count())
+    repeated = usable.semi_join(counted.filter(counted.times > 1), ACTIVITY)
+    window = ibis.window(group_by=ACTIVITY, order_by=RECORD)
+    ranked = repeated.select(RECORD, place=ibis.row_number().over(window))
+    return ranked.filter(ranked.place > 0).select(RECORD)
+
+
+def excess_reversals(rows: ir.Table, rejected: ir.Table) -> ir.Table:
+    """`record` of the negative amounts that their store-day cannot bear.
+
+    Of a day whose reversals exceed its sales the smallest (then the first by file and line) are
+    kept as long as its net stays at or above 0.
+
+    Args:
+        rows: `record, partner_code, store_code, date, amount, flaw`.
+        rejected: `record` of the duplicates, which do not count.
+    """
+    import ibis
+
+    usable = rows.filter(rows[FLAW] == USABLE).anti_join(rejected, RECORD)
+    key = [c.PARTNER_CODE, c.STORE_CODE, c.DATE]
+    returns = usable.filter(usable[VALUE] < 0).select(key).distinct()
+    day = usable.semi_join(returns, key)
+    sales = day.filter(day[VALUE] > 0).group_by(key).aggregate(sales=day[VALUE].sum())
+    back = day.filter(day[VALUE] < 0)
+    window = ibis.window(
+        group_by=key, order_by=[back[VALUE].desc(), back[RECORD]], preceding=None, following=0
+    )
+    running = back.select(*key, RECORD, returned=back[VALUE].sum().over(window))
+    both = running.left_join(sales, key)
+    net = both["returned"] + both["sales"].coalesce(ibis.literal(0).cast("decimal(38, 6)"))
+    return both.filter(net < 0).select(RECORD)
+
+
+def settle(rows: ir.Table, keep: Callable[[ir.Table], ir.Table]) -> ir.Table:
+    """The rows that are usable by themselves but not beside the others.
+
+    Args:
+        rows: what `classify` returns, of all files, with `record`.
+        keep: materialises an expression, so that it is computed once.
+
+    Returns:
+        `record` and `flaw` (the index of DUPLICATE or EXCESS_REVERSAL in REASONS).
+    """
+    import ibis
+
+    def flawed(records: ir.Table, reason: str) -> ir.Table:
+        flaw = ibis.literal(REASONS.index(reason), type="int8")
+        return records.select(RECORD, **{FLAW: flaw})
+
+    duplicate = keep(duplicates(rows))
+    excess = keep(excess_reversals(rows, duplicate))
+    return keep(flawed(duplicate, DUPLICATE).union(flawed(excess, EXCESS_REVERSAL)))
+
+
+def flawed_rows(rows: ir.Table, rejected: ir.Table) -> ir.Table:
+    """`record, reason` of every row that goes to the quarantine (see `settle`)."""
+    import ibis
+
+    flawed = rows.filter(rows[FLAW] > USABLE).select(RECORD, FLAW)
+    both = flawed.union(rejected.select(RECORD, FLAW))
+    names = [(both[FLAW] == i, reason) for i, reason in enumerate(REASONS)]
+    return both.select(RECORD, **{c.REASON: ibis.cases(*names)})
+
+
+def count_rows(rows: ir.Table, rejected: ir.Table) -> ir.Table:
+    """`file, rows_after_as_of, rows_used` of each file that has such rows."""
+    kept = rows.filter(rows[FLAW] <= USABLE).anti_join(rejected, RECORD)
+    after = (kept[FLAW] == AFTER_AS_OF).sum()
+    return kept.group_by(c.FILE).aggregate(rows_after_as_of=after, rows_used=kept.count() - after)

@@ -1,0 +1,115 @@
+"""Raw transactions to the daily panel and the store table. Wiring only."""
+
+from __future__ import annotations
+
+import logging
+from datetime import date
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from lifemiles_forecasting.core.config import DataSettings, parse
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+    import pandas as pd
+
+    from lifemiles_forecasting.datasets.transactions import Reading, TransactionFiles
+
+logger = logging.getLogger(__name__)
+
+
+def read_transactions(
+    files: TransactionFiles, data_processing: dict[str, Any], target: str, as_of: Any
+) -> tuple[Reading, ir.Table]:
+    """Typed rows of all files, and those of them that are not usable beside the others.
+
+    Raises:
+        InputError: a file cannot be read, or has not the columns that the target needs.
+    """
+    from lifemiles_forecasting.core.transactions import classify, resolve_columns, settle
+
+    settings = parse(DataSettings, data_processing)
+    limit = None if as_of is None else date.fromisoformat(str(as_of))
+    today = date.today()  # noqa: DTZ011  the dates in the files are local, too
+    reading = files.read(
+        settings.separator,
+        settings.encoding,
+        columns=partial(resolve_columns, settings=settings, target=target),
+        classify=partial(classify, settings=settings, target=target, as_of=limit, today=today),
+    )
+    return reading, settle(reading.rows, reading.keep)
+
+
+def quarantine_rows(
+    transactions: Reading, rejected: ir.Table
+) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+    """The rows that are not used, with their reasons, and the counts of every file."""
+    return transactions.quarantine(rejected), transactions.counts(rejected)
+
+
+def trust_rows(
+    transactions: Reading,
+    rejected: ir.Table,
+    row_counts: list[dict[str, Any]],
+    quarantine: pd.DataFrame,
+    data_processing: dict[str, Any],
+    data_root: str,
+) -> ir.Table:
+    """Store-days of the usable rows, once the quarantine is saved and the rows add up.
+
+    Raises:
+        InputError: no usable row, or too many in the quarantine.
+    """
+    from lifemiles_forecasting.core.balance import check_balance, check_share
+    from lifemiles_forecasting.core.columns import TRANSACTIONS
+    from lifemiles_forecasting.core.panel import check_store_ids, store_days
+
+    settings = parse(DataSettings, data_processing)
+    where = f"{data_root}/02_intermediate/quarantine.parquet"
+    check_share(row_counts, quarantine, settings.max_quarantined_share, where)
+    days = transactions.keep(store_days(transactions.rows, rejected))
+    check_balance(row_counts, quarantine, int(days[TRANSACTIONS].sum().execute()))
+    check_store_ids(days)
+    return days
+
+
+def build_panel(
+    store_days: ir.Table,
+    transactions: Reading,
+    data_processing: dict[str, Any],
+    min_samples: int,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The gap-free daily panel and the store table."""
+    from lifemiles_forecasting.core.panel import daily_panel, store_table
+
+    settings = parse(DataSettings, data_processing)
+    stores = store_table(
+        store_days,
+        transactions.rows,
+        min_samples,
+        settings.dormant_days,
+        settings.intermittent_zero_share,
+    )
+    return daily_panel(store_days).to_pandas(), stores.to_pandas()
+
+
+def balance_rows(
+    row_counts: list[dict[str, Any]],
+    quarantine: pd.DataFrame,
+    panel: pd.DataFrame,
+    stores: pd.DataFrame,
+) -> dict[str, Any]:
+    """What became of the raw rows, for the log and the report."""
+    from lifemiles_forecasting.core.balance import row_balance
+
+    balance = row_balance(row_counts, quarantine, panel, stores)
+    logger.info(
+        "Rows: %s in = %s used + %s quarantined; %s after as_of. %s stores, %s to %s.",
+        *(f"{balance[f'rows_{name}']:,}" for name in ("in", "used", "quarantined", "after_as_of")),
+        f"{balance['stores']:,}",
+        balance["first_date"],
+        balance["last_date"],
+    )
+    for reason, rows in balance["quarantined_by_reason"].items():
+        logger.warning("Quarantined: %s rows, %s.", f"{rows:,}", reason)
+    return balance

@@ -1,0 +1,56 @@
+"""The data-processing pipeline."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kedro.pipeline import Pipeline, node
+
+from lifemiles_forecasting.pipelines.data_processing import nodes
+
+
+def create_pipeline(**kwargs: Any) -> Pipeline:
+    """Raw transactions to quarantine, panel, store table and row balance."""
+    settings = "params:data_processing"
+    return Pipeline(
+        [
+            node(
+                nodes.read_transactions,
+                ["raw_transactions", settings, "params:target", "params:as_of"],
+                ["transactions", "rejected_rows"],
+                name="read_transactions",
+            ),
+            node(
+                nodes.quarantine_rows,
+                ["transactions", "rejected_rows"],
+                ["quarantine", "row_counts"],
+                name="quarantine_rows",
+            ),
+            # takes the quarantine as it was saved: when the run stops here, it is there to read
+            node(
+                nodes.trust_rows,
+                [
+                    "transactions",
+                    "rejected_rows",
+                    "row_counts",
+                    "quarantine",
+                    settings,
+                    "params:data_root",
+                ],
+                "store_days",
+                name="trust_rows",
+            ),
+            node(
+                nodes.build_panel,
+                ["store_days", "transactions", settings, "params:min_samples"],
+                ["panel", "stores"],
+                name="build_panel",
+            ),
+            node(
+                nodes.balance_rows,
+                ["row_counts", "quarantine", "panel", "stores"],
+                "row_balance",
+                name="balance_rows",
+            ),
+        ]
+    )
