@@ -23,6 +23,10 @@ class Closed(BaseModel):
 class DataSettings(Closed):
     """How raw rows are read and which of them are trusted (`data_processing`)."""
 
+    separator: str = Field(",", min_length=1, max_length=1)
+    encoding: Literal["utf-8", "latin-1", "utf-16"] = "utf-8"
+    decimal: Literal[".", ","] = "."
+    columns: dict[str, tuple[str, ...]]  # canonical name -> accepted names, the first match wins
     date_column: Literal["process_date", "transaction_date"] = "process_date"
     date_order: Literal["ymd", "dmy", "mdy"] = "ymd"
     date_floor: date = date(2000, 1, 1)
@@ -42,23 +46,30 @@ class CatBoostSettings(Closed):
     min_data_in_leaf: int = Field(1, ge=1)
 
 
-class PooledSettings(Closed):
-    """The pooled direct model: a small allow-list of sizes, chosen by backtest."""
+class DirectSettings(Closed):
+    """The pooled direct model: a short list of sizes to choose from by backtest."""
 
-    sizes: dict[str, CatBoostSettings]
+    sizes: dict[str, CatBoostSettings] = Field(min_length=1)
     max_rows: int = Field(400_000, ge=1_000)
 
 
 class LocalSettings(Closed):
-    """The store's own models: gradient boosting and ridge on the residual."""
+    """One gradient-boosting model per store: a short list of sizes to choose from by backtest."""
 
-    catboost: CatBoostSettings
-    ridge_alpha: float = Field(gt=0)
-    max_rows: int = Field(3_000, ge=100)
+    sizes: dict[str, CatBoostSettings] = Field(min_length=1)
+
+
+class RidgeSettings(Closed):
+    """One ridge regression per store: a short list of penalties to choose from by backtest."""
+
+    alphas: dict[str, float] = Field(min_length=1)
 
 
 class CombineSettings(Closed):
-    """How the candidates are weighted: (validation MAE)^-power, shrunk to the pooled weights."""
+    """How candidates are weighted: (validation MAE)^-power, shrunk to the pooled weights.
+
+    `shrink_days` is the weight of the pooled errors, in days of the store's own validation.
+    """
 
     power: float = Field(6.0, gt=0)
     shrink_days: float = Field(ge=0)
@@ -68,12 +79,20 @@ class ModelSettings(Closed):
     """Backtest, candidates and combination (`modeling`)."""
 
     n_windows: int = Field(3, ge=2, le=12)
-    origin_step: int = Field(7, ge=1)
+    origin_step: int | None = Field(None, ge=1)
     workers: int | None = Field(None, ge=1)
-    candidates: tuple[str, ...]
-    pooled: PooledSettings
-    local: LocalSettings
+    candidates: tuple[Literal["base", "direct", "local_catboost", "ridge"], ...]
+    direct: DirectSettings
+    local_catboost: LocalSettings
+    ridge: RidgeSettings
     combine: CombineSettings
+
+    @field_validator("candidates")
+    @classmethod
+    def _base_is_the_fallback(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if "base" not in value or len(set(value)) != len(value):
+            raise ValueError("a list without repeats that holds base, the fallback of every store")
+        return value
 
 
 class QualityTier(Closed):

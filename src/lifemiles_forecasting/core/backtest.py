@@ -1,0 +1,230 @@
+"""Rolling-origin backtest: sizes and weights chosen on earlier windows, the last one is the test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from lifemiles_forecasting.core import columns as c
+from lifemiles_forecasting.core import fitting, zero_rule
+from lifemiles_forecasting.core.candidates.closed import CLOSED, NAIVE
+from lifemiles_forecasting.core.combine import best_size, blend, store_weights
+from lifemiles_forecasting.core.fitting import Fits, Variant
+from lifemiles_forecasting.core.intervals import Intervals, Spread, bounds
+from lifemiles_forecasting.core.study import Study
+
+BLEND = "blend"
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """What the windows gave, and what the refit on everything needs.
+
+    Attributes:
+        y_hat: (S, H) forecasts by candidate (naive ones and `blend` too) and origin column; the
+            last known day is among the origins for every candidate that is blended.
+        weights: (S, K) in the order of the settings' candidates, chosen before the test window.
+        sizes: the size of each learner, chosen before the test window.
+        intervals: calibrated on the windows before the test.
+        fits: fitted models and values.
+    """
+
+    y_hat: dict[tuple[str, int], np.ndarray]
+    weights: np.ndarray
+    sizes: dict[str, str]
+    intervals: Intervals
+    fits: Fits
+
+
+def actual(study: Study, origin: int) -> np.ndarray:
+    """(S, H) what happened in the window; nan for a store that had not started at its origin."""
+    y = study.series.y[:, origin + 1 : origin + 1 + study.horizon]
+    started = np.isfinite(study.series.y[:, origin])
+    return np.where(started[:, None], y, np.nan)
+
+
+def _stack(y_hat: dict, names: tuple[str, ...], origins: tuple[int, ...]) -> np.ndarray:
+    """(K, S, N) forecasts of several windows, one after another."""
+    return np.stack([np.concatenate([y_hat[name, o] for o in origins], axis=1) for name in names])
+
+
+def _truth(study: Study, origins: tuple[int, ...]) -> np.ndarray:
+    return np.concatenate([actual(study, origin) for origin in origins], axis=1)
+
+
+def _choose(study: Study, fits: Fits, sizes: list[Variant], origins: tuple[int, ...]) -> Variant:
+    """The size with the smallest error over the origins; the first where there are none."""
+    if len(sizes) == 1 or not origins:
+        return sizes[0]
+    y_hat = np.stack(
+        [np.concatenate([fits.by[v, o].forecast for o in origins], axis=1) for v in sizes]
+    )
+    attempted = study.attempted
+    return sizes[best_size(_truth(study, origins)[attempted], y_hat[:, attempted])]
+
+
+def run(study: Study) -> Backtest:
+    """Fit, choose, combine and refit.
+
+    Every size of every learner is fitted on the first two windows only; the size of a window is
+    the one with the smallest error on the windows before it, and the choice then stands for the
+    test window and the refit on all data.
+    """
+    windows, sizes = study.windows, fitting.variants(study)
+    early = windows[: min(2, len(windows) - 1)]
+    everything = [variant for group in sizes.values() for variant in group]
+    fits = fitting.fit(study, [(v, o) for v in everything for o in early], keep=())
+    chosen = {name: _choose(study, fits, group, early) for name, group in sizes.items()}
+    later = (*windows[len(early) :], study.last)
+    wanted = [(variant, origin) for variant in chosen.values() for origin in later]
+    fits = fits.merge(fitting.fit(study, wanted, keep=later[-2:]))
+    y_hat = _closed_forecasts(study)
+    for name, group in sizes.items():
+        for k, origin in enumerate((*windows, study.last)):
+            variant = _choose(study, fits, group, windows[:k]) if k < len(early) else chosen[name]
+            y_hat[name, origin] = fits.by[variant, origin].forecast
+    weights = _combine(study, fits, y_hat)
+    return Backtest(
+        y_hat,
+        weights,
+        {name: size for name, (_, size) in chosen.items()},
+        calibrate(study, y_hat, windows[:-1]),
+        fits,
+    )
+
+
+def _closed_forecasts(study: Study) -> dict[tuple[str, int], np.ndarray]:
+    """Naive ones and the base at every origin; a store without every day has none at all."""
+    y_hat = {}
+    for origin in (*study.windows, study.last):
+        history = study.series.until(origin + 1)
+        for name, forecast in CLOSED.items():
+            values = forecast(history, study.horizon)
+            values[~np.isfinite(values).all(axis=1)] = np.nan
+            y_hat[name, origin] = values
+    return y_hat
+
+
+def _combine(study: Study, fits: Fits, y_hat: dict) -> np.ndarray:
+    """Add the blend of every window to `y_hat`; the weights come from the windows before it.
+
+    Returns:
+        (S, K) weights chosen before the test window, which the forecasts use as well.
+    """
+    names = study.settings.candidates
+    failed = {failure.store_id for failure in fits.failures}
+    ids = study.series.store_ids
+    alone = ~study.attempted | np.array([store in failed for store in ids], bool)
+    only_base = np.array([name == "base" for name in names], float)
+    weights = np.tile(only_base, (len(ids), 1))
+    for k, origin in enumerate((*study.windows, study.last)):
+        earlier = study.windows[: min(k, len(study.windows) - 1)]
+        if earlier:
+            weights = _weights(study, y_hat, earlier)
+            weights[alone | ~np.isfinite(weights).all(axis=1)] = only_base
+        y_hat[BLEND, origin] = _finished(study, y_hat, weights, origin)
+    return weights
+
+
+def _weights(study: Study, y_hat: dict, earlier: tuple[int, ...]) -> np.ndarray:
+    attempted, names = study.attempted, study.settings.candidates
+    weights = np.full((len(attempted), len(names)), np.nan)
+    weights[attempted] = store_weights(
+        _truth(study, earlier)[attempted],
+        _stack(y_hat, names, earlier)[:, attempted],
+        study.settings.combine,
+    )
+    return weights
+
+
+def _finished(study: Study, y_hat: dict, weights: np.ndarray, origin: int) -> np.ndarray:
+    """(S, H) the blend after the zero rule."""
+    history = study.series.until(origin + 1)
+    closed, floor = closed_and_floor(study, origin)
+    stacked = _stack(y_hat, study.settings.candidates, (origin,))
+    # a candidate that has no forecast at this very origin hands its weight to the others
+    present = np.isfinite(stacked).all(axis=2).T
+    usable = np.where(present, weights, 0.0)
+    mass = usable.sum(axis=1, keepdims=True)
+    usable = np.divide(usable, mass, out=np.zeros_like(usable), where=mass > 0)
+    forecast = zero_rule.apply(blend(stacked, usable), closed, floor)
+    started = np.isfinite(history.y[:, -1])
+    return np.where(started[:, None], forecast, np.nan)
+
+
+def closed_and_floor(study: Study, origin: int) -> tuple[np.ndarray, np.ndarray]:
+    """What the zero rule knows at an origin: (S, H) closed days and (S,) dust floor."""
+    history = study.series.until(origin + 1)
+    level = Spread.of(history).level
+    return zero_rule.closed_days(history, study.horizon), zero_rule.dust_floor(history, level)
+
+
+def calibrate(study: Study, y_hat: dict, origins: tuple[int, ...]) -> Intervals:
+    """Intervals from the blend's errors of these windows."""
+    return Intervals.fit(
+        [
+            (
+                actual(study, origin),
+                y_hat[BLEND, origin],
+                Spread.of(study.series.until(origin + 1)),
+            )
+            for origin in origins
+        ]
+    )
+
+
+def to_frame(study: Study, result: Backtest) -> pd.DataFrame:
+    """The scored windows of the attempted stores, long, with the columns of `columns.BACKTEST`."""
+    parts = []
+    names = (*NAIVE, *study.settings.candidates, BLEND)
+    for origin in study.scored:
+        y = actual(study, origin)
+        rows = np.flatnonzero(study.attempted & np.isfinite(y).all(axis=1))
+        dates = study.series.dates[origin + 1 : origin + 1 + study.horizon]
+        for name in names:
+            y_hat = result.y_hat[name, origin][rows]
+            complete = np.isfinite(y_hat).all(axis=1)
+            parts.append(_long(study, rows[complete], origin, dates, name, y, y_hat[complete]))
+    frame = pd.concat(parts, ignore_index=True)
+    return frame[list(c.BACKTEST)]
+
+
+def _long(study, rows, origin, dates, name, y, y_hat) -> pd.DataFrame:
+    horizon = len(dates)
+    return pd.DataFrame(
+        {
+            c.STORE_ID: np.repeat(study.series.store_ids[rows], horizon),
+            c.ORIGIN: study.series.dates[origin].astype("datetime64[ns]"),
+            c.DATE: np.tile(dates.astype("datetime64[ns]"), len(rows)),
+            c.HORIZON: np.tile(np.arange(1, horizon + 1), len(rows)),
+            c.CANDIDATE: name,
+            c.Y: y[rows].ravel(),
+            c.Y_HAT: y_hat.ravel(),
+        }
+    )
+
+
+def test_intervals(study: Study, result: Backtest) -> pd.DataFrame:
+    """Bounds of the test window from intervals that were calibrated before it.
+
+    Returns:
+        `store_id, date, lower_80, upper_80, lower_95, upper_95` of the attempted stores.
+    """
+    from lifemiles_forecasting.core.intervals import NAMES
+
+    origin = study.windows[-1]
+    forecast = result.y_hat[BLEND, origin]
+    spread = Spread.of(study.series.until(origin + 1))
+    limits = bounds(forecast, result.intervals.offsets(np.nan_to_num(forecast), spread))
+    rows = np.flatnonzero(study.attempted & np.isfinite(actual(study, origin)).all(axis=1))
+    dates = study.series.dates[origin + 1 : origin + 1 + study.horizon]
+    frame = pd.DataFrame(
+        {
+            c.STORE_ID: np.repeat(study.series.store_ids[rows], len(dates)),
+            c.DATE: np.tile(dates.astype("datetime64[ns]"), len(rows)),
+        }
+    )
+    frame[list(NAMES)] = limits[rows].reshape(-1, 4)
+    return frame

@@ -1,0 +1,82 @@
+"""The closed-form base: an exponentially weighted level times a weekday profile.
+
+Costs nothing, works from the first day on, and is what the learned models correct.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lifemiles_forecasting.core.series import Series
+
+SPAN = 364  # days that the level and the profile look back on
+SHRINK_WEEKS = 8.0  # weight of the partner's profile against the store's own weeks
+FLOOR = 0.05  # of the store's mean: a level never falls below it
+
+
+@dataclass(frozen=True)
+class Base:
+    """Level and weekday profile of each store at an origin.
+
+    Attributes:
+        level: (S,) target units per day.
+        profile: (S, 7) factor by weekday, Monday first; mean 1.
+        ahead: (H,) weekday of each day of the horizon.
+    """
+
+    level: np.ndarray
+    profile: np.ndarray
+    ahead: np.ndarray
+
+    def forecast(self) -> np.ndarray:
+        """(S, H) target units."""
+        return self.level[:, None] * self.profile[:, self.ahead]
+
+
+def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """Quotient, 0 where the denominator is 0."""
+    return np.divide(
+        numerator, denominator, out=np.zeros_like(numerator), where=np.abs(denominator) > 1e-12
+    )
+
+
+def fit_base(history: Series, horizon: int, alpha: float = 0.02) -> Base:
+    """Level and profile at the last day of `history`.
+
+    The level is the mean of the last SPAN days weighted by (1 - alpha)^age. The profile is the
+    ratio estimator sum(w y) / sum(w level) by weekday, shrunk by SHRINK_WEEKS towards the same
+    ratio of all stores of the partner.
+
+    Args:
+        history: what is known at the origin.
+        horizon: days ahead.
+        alpha: how fast the level forgets, per day.
+    """
+    y = history.y[:, -SPAN:]
+    weekday = history.weekday(horizon)
+    known = weekday[: len(history.dates)][-SPAN:]
+    weight = (1 - alpha) ** np.arange(y.shape[1] - 1, -1, -1.0)
+    by_weekday = np.zeros((y.shape[1], 7))
+    by_weekday[np.arange(y.shape[1]), known] = 1.0
+    seen = np.isfinite(y)
+    filled = np.where(seen, y, 0.0)
+    total = filled @ (by_weekday * weight[:, None])  # (S, 7)
+    mass = seen @ (by_weekday * weight[:, None])
+    weeks = seen @ by_weekday
+    level = _ratio(total.sum(1), mass.sum(1))
+    expected = mass * level[:, None]
+    members = np.eye(history.partner.max() + 1)[history.partner]  # (S, partners)
+    partner = _ratio(members.T @ total, members.T @ expected)
+    partner[~partner.any(axis=1)] = 1.0
+    own = _ratio(total, expected)
+    profile = (weeks * own + SHRINK_WEEKS * partner[history.partner]) / (weeks + SHRINK_WEEKS)
+    mean = profile.mean(axis=1, keepdims=True)
+    profile = np.where(mean > 0, profile / np.where(mean > 0, mean, 1.0), 1.0)
+    store_mean = _ratio(filled.sum(1), seen.sum(1).astype(float))
+    return Base(
+        level=np.maximum(level, FLOOR * store_mean),
+        profile=profile,
+        ahead=weekday[len(history.dates) :],
+    )

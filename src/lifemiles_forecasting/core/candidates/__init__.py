@@ -1,0 +1,1 @@
+"""Forecasting methods behind one interface: closed forms and residual learners."""

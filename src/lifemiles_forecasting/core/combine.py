@@ -1,0 +1,110 @@
+"""Weights of the candidates, from their forecasts of earlier windows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lifemiles_forecasting.core.config import CombineSettings
+
+EQUAL_SHARE = 0.05  # of the pooled weights is spread evenly: validation is never that certain
+
+
+def absolute_errors(y: np.ndarray, y_hat: np.ndarray) -> np.ndarray:
+    """Sum of absolute errors by candidate and store.
+
+    Args:
+        y: (S, N) target units; nan before a store's first day.
+        y_hat: (K, S, N) target units.
+
+    Returns:
+        (K, S); nan where a candidate lacks a forecast for a day that counts.
+    """
+    seen = np.isfinite(y)
+    return np.where(seen, np.abs(y_hat - np.where(seen, y, 0.0)), 0.0).sum(axis=2)
+
+
+def best_size(y: np.ndarray, y_hat: np.ndarray) -> int:
+    """Index of the candidate with the smallest error over the stores that all can forecast."""
+    errors = absolute_errors(y, y_hat)
+    complete = np.isfinite(errors).all(axis=0)
+    return int(np.argmin(errors[:, complete].sum(axis=1)))
+
+
+def pooled_weights(y: np.ndarray, y_hat: np.ndarray) -> np.ndarray:
+    """The convex combination with the smallest squared error over all stores and days.
+
+    Unlike weights from each candidate's own error this knows which candidates err together:
+    Bates and Granger (1969), "The Combination of Forecasts", with weights bound to be positive.
+
+    Args:
+        y: (S, N) target units.
+        y_hat: (K, S, N) target units; stores that any candidate cannot forecast are left out.
+
+    Returns:
+        (K,), sums to 1.
+    """
+    from scipy.optimize import minimize
+
+    count = len(y_hat)
+    equal = np.full(count, 1.0 / count)
+    usable = np.isfinite(y) & np.isfinite(y_hat).all(axis=0)
+    if not usable.any():
+        return equal
+    error = y_hat[:, usable] - y[usable]
+    gram = error @ error.T
+    gram /= max(gram.diagonal().mean(), 1e-300)
+    # weights sum to 1, so that the blend's error is the blend of the errors
+    result = minimize(
+        lambda w: (w @ gram @ w, 2 * gram @ w),
+        equal,
+        jac=True,
+        method="SLSQP",
+        bounds=[(0.0, 1.0)] * count,
+        constraints={"type": "eq", "fun": lambda w: w.sum() - 1, "jac": np.ones_like},
+    )
+    best = np.maximum(result.x, 0.0)
+    return (1 - EQUAL_SHARE) * best / best.sum() + EQUAL_SHARE * equal
+
+
+def store_weights(y: np.ndarray, y_hat: np.ndarray, settings: CombineSettings) -> np.ndarray:
+    """Weights of K candidates for S stores: the pooled ones, tilted by the store's own errors.
+
+    A store's weight is proportional to pooled * (r_own / r_pooled)^(-power * trust), where r is
+    a candidate's absolute error against the weighted average of all candidates and
+    trust = days / (days + shrink_days). A candidate without a complete validation gets none.
+
+    Args:
+        y: (S, N) target units of the validation windows, nan before a store's first day.
+        y_hat: (K, S, N) target units.
+        settings: power and shrinkage.
+
+    Returns:
+        (S, K), each row sums to 1; nan for a store that no candidate can forecast.
+    """
+    errors = absolute_errors(y, y_hat)
+    complete = np.isfinite(errors)
+    pooled = pooled_weights(y, y_hat)
+    shared = complete.all(axis=0)
+    own = np.where(complete, errors, 0.0)
+    total = errors[:, shared].sum(axis=1, keepdims=True)
+    tilt = _relative(own, pooled, complete) / _relative(total, pooled, np.ones_like(total, bool))
+    days = np.isfinite(y).sum(axis=1)
+    trust = days / (days + settings.shrink_days)
+    raw = np.where(complete, pooled[:, None] * tilt ** (-settings.power * trust), 0.0)
+    mass = raw.sum(axis=0)
+    return np.divide(raw, mass, out=np.full_like(raw, np.nan), where=mass > 0).T
+
+
+def _relative(errors: np.ndarray, pooled: np.ndarray, complete: np.ndarray) -> np.ndarray:
+    """Errors against their weighted average; 1 where nothing is known, within [0.1, 10]."""
+    weight = np.where(complete, pooled[:, None], 0.0)
+    mass = weight.sum(axis=0)
+    average = (weight * errors).sum(axis=0) / np.where(mass > 0, mass, 1.0)
+    ratio = np.divide(errors, average, out=np.ones_like(errors), where=average > 0)
+    return np.clip(np.where(complete, ratio, 1.0), 0.1, 10.0)
+
+
+def blend(y_hat: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Weighted mean of (K, S, H) forecasts with (S, K) weights; a zero weight hides a nan."""
+    used = np.where(weight.T[:, :, None] > 0, y_hat, 0.0)
+    return np.einsum("ksh,sk->sh", used, weight)

@@ -1,0 +1,217 @@
+"""Point-in-time features: everything that is known at an origin about the days after it.
+
+The one rule: `build` sees a history that ends at the origin, and the calendar. Nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lifemiles_forecasting.core.base import Base, fit_base
+from lifemiles_forecasting.core.calendar import NAMES as HOLIDAY_NAMES
+from lifemiles_forecasting.core.calendar import Calendar
+from lifemiles_forecasting.core.series import Series
+
+SPANS = (7, 14, 28, 91, 182, 364)
+WEEKS = 26
+CLOSURE_DAYS = 14  # a run of zeros so long that has ended is a closure, not demand
+CLOSURE_ACTIVITY = 0.5  # ... in a store that otherwise sells on at least this share of days
+MIN_HISTORY = 56
+DEAD_SHARE = 0.3  # recent mean against the scale; below it a row teaches nothing
+SPEEDS = (0.005, 0.06)  # levels at two other speeds beside the base's 0.02
+POOLED_PREFIX = "partner_"  # features that look at other stores of the partner
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features of every store for every day of the horizon, seen from one origin.
+
+    Attributes:
+        X: (S, H, F) float32; nan where there is nothing to look at.
+        names: F names.
+        base: (S, H) the base forecast in target units.
+        scale: (S,) the store's mean level in target units; 0 for a store without sales.
+        usable: (S,) bool, stores with enough and recent history to learn from.
+    """
+
+    X: np.ndarray
+    names: tuple[str, ...]
+    base: np.ndarray
+    scale: np.ndarray
+    usable: np.ndarray
+
+
+def mask_closures(y: np.ndarray) -> np.ndarray:
+    """Copy of `y` with long runs of zeros that ended before the last day set to nan.
+
+    Args:
+        y: (S, D) target; nan before a store's first day.
+    """
+    zero = y == 0
+    position = np.arange(y.shape[1])
+    last_sale = np.maximum.accumulate(np.where(zero, -1, position), axis=1)
+    next_sale = np.minimum.accumulate(
+        np.where(zero, y.shape[1], position)[:, ::-1], axis=1
+    )[:, ::-1]
+    run = zero & (next_sale - last_sale - 1 >= CLOSURE_DAYS) & (next_sale < y.shape[1])
+    open_days = np.isfinite(y) & ~run
+    active = (open_days & ~zero).sum(1) >= CLOSURE_ACTIVITY * np.maximum(open_days.sum(1), 1)
+    return np.where(run & active[:, None], np.nan, y)
+
+
+def _mean(values: np.ndarray, axis: int) -> np.ndarray:
+    """Mean without nan; nan where there is nothing."""
+    seen = np.isfinite(values)
+    count = seen.sum(axis)
+    total = np.where(seen, values, 0.0).sum(axis)
+    return np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
+
+
+def _spread(values: np.ndarray, axis: int) -> np.ndarray:
+    """Standard deviation without nan."""
+    centre = np.expand_dims(_mean(values, axis), axis)
+    return np.sqrt(_mean((values - centre) ** 2, axis))
+
+
+def _tail(y: np.ndarray, days: int) -> np.ndarray:
+    """The last `days` columns, filled with nan on the left where the history is shorter."""
+    missing = days - y.shape[1]
+    if missing <= 0:
+        return y[:, -days:]
+    return np.concatenate([np.full((len(y), missing), np.nan), y], axis=1)
+
+
+def _partner_mean(values: np.ndarray, partner: np.ndarray) -> np.ndarray:
+    """Mean over the stores of each partner, handed back to the stores; axis 0 is stores."""
+    members = np.eye(partner.max() + 1)[:, partner]  # (partners, S)
+    flat = values.reshape(len(values), -1)
+    seen = np.isfinite(flat)
+    total, count = members @ np.where(seen, flat, 0.0), members @ seen
+    mean = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    return mean[partner].reshape(values.shape)
+
+
+def _levels(y: np.ndarray, partner: np.ndarray) -> dict[str, np.ndarray]:
+    """(S,) features of the store's level; `y` is scaled."""
+    means = {f"mean_{span}": _mean(y[:, -span:], 1) for span in SPANS}
+    year, quarter = y[:, -364:], y[:, -91:]
+    return {
+        **means,
+        "variation": _spread(year, 1),  # of a series scaled to mean 1
+        "zero_share": _mean(np.where(np.isnan(quarter), np.nan, quarter == 0), 1),
+        "trend": means["mean_28"] - means["mean_91"],
+        "partner_level": _partner_mean(means["mean_28"], partner),
+    }
+
+
+def _same_weekday(y: np.ndarray, horizon: int) -> dict[str, np.ndarray]:
+    """(S, H) features of the same weekday in the weeks before the origin; `y` is scaled."""
+    weeks = _tail(y, 7 * WEEKS).reshape(len(y), WEEKS, 7)
+    slot = np.arange(horizon) % 7
+    recent = weeks[:, -8:]
+    stats = {f"weekday_mean_{n}": _mean(weeks[:, -n:], 1) for n in (4, 8, 13, 26)}
+    ordered = np.sort(recent, axis=1)  # nan last
+    count = np.isfinite(recent).sum(1)
+    low, high = np.maximum((count - 1) // 2, 0), np.minimum(count // 2, 7)
+    pick = np.take_along_axis
+    stats |= {
+        "weekday_median_8": (
+            pick(ordered, low[:, None], axis=1) + pick(ordered, high[:, None], axis=1)
+        )[:, 0]
+        / 2,
+        "weekday_spread_8": _spread(recent, 1),
+        "weekday_zero_share_8": _mean(np.where(np.isnan(recent), np.nan, recent == 0), 1),
+        "weekday_min_8": ordered[:, 0],
+        "weekday_max_8": pick(ordered, np.maximum(count - 1, 0)[:, None], axis=1)[:, 0],
+    }
+    stats |= {f"weekday_lag_{n}": weeks[:, -n] for n in (1, 2, 3, 4)}
+    return {name: values[:, slot] for name, values in stats.items()}
+
+
+def _lags(y: np.ndarray, partner: np.ndarray, horizon: int) -> dict[str, np.ndarray]:
+    """(S, H) features at fixed distances before the day that is forecast; `y` is scaled."""
+    ahead = np.arange(1, horizon + 1)
+    first = 7 * -(-horizon // 7)  # the shortest whole-week lag known for the whole horizon
+    fortnight = 14 * -(-ahead // 14)
+    deepest = max(first + 28, fortnight.max() + 14)
+    tail = _tail(y, deepest)
+    at = lambda lag: tail[:, deepest - 1 + ahead - lag]  # noqa: E731
+    lags = {f"lag_{first + extra}": at(first + extra) for extra in (0, 7, 14, 28)}
+    phase, before = at(fortnight), at(fortnight + 14)
+    both = _mean(np.stack([phase, before]), 0)
+    lags |= {"fortnight": phase, "fortnight_before": before, "fortnight_mean": both}
+    return lags | {
+        f"partner_lag_{first}": _partner_mean(lags[f"lag_{first}"], partner),
+        "partner_fortnight": _partner_mean(both, partner),
+    }
+
+
+def _dates(days: np.ndarray) -> dict[str, np.ndarray]:
+    """(H,) features of the date itself."""
+    month_start = days.astype("datetime64[M]")
+    day = (days - month_start.astype("datetime64[D]")).astype(int) + 1
+    month_end = (month_start + 1).astype("datetime64[D]")
+    year_start = days.astype("datetime64[Y]").astype("datetime64[D]")
+    return {
+        "weekday": (days.astype(int) + 3) % 7,
+        "day_of_month": day,
+        "month": month_start.astype(int) % 12 + 1,
+        "day_of_year": (days - year_start).astype(int) + 1,
+        "days_to_month_end": (month_end - days).astype(int) - 1,
+        "week_of_month": (day - 1) // 7,
+        "horizon": np.arange(1, len(days) + 1),
+    }
+
+
+def _other_speeds(history: Series, horizon: int, base: Base, scale: np.ndarray) -> dict:
+    """(S,) how the level looks from further away and from closer."""
+    safe = np.where(base.level > 0, base.level, 1.0)
+    ratios = {
+        f"level_ratio_{alpha:g}": fit_base(history, horizon, alpha).level / safe
+        for alpha in SPEEDS
+    }
+    return {"base_level": base.level / np.where(scale > 0, scale, 1.0), **ratios}
+
+
+def _usable(y: np.ndarray, scaled: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """(S,) bool: enough history, and not fallen silent; anything else teaches nothing."""
+    days = np.isfinite(y).sum(1)
+    recent = np.nan_to_num(_mean(scaled[:, -28:], 1))
+    return (days >= MIN_HISTORY) & (scale > 0) & (recent > DEAD_SHARE)
+
+
+def build(history: Series, calendar: Calendar, horizon: int) -> Features:
+    """Features for the `horizon` days after the last day of `history`.
+
+    Args:
+        history: what is known at the origin; the last day is the origin.
+        calendar: holidays of the same stores on the same first day; reaches over the horizon.
+        horizon: H, days ahead.
+
+    Returns:
+        Features with levels divided by the store's scale, so that stores of any size are alike.
+    """
+    masked = mask_closures(history.y)
+    scale = np.nan_to_num(_mean(masked[:, -364:], 1))
+    y = masked / np.where(scale > 0, scale, 1.0)[:, None]
+    base = fit_base(history, horizon)
+    days = history.origin + 1 + np.arange(horizon)
+    origin = len(history.dates) - 1
+    holidays = calendar.ahead(origin, horizon)
+    per_store = {"log_scale": np.log1p(scale), **_levels(y, history.partner)}
+    per_store |= _other_speeds(history, horizon, base, scale)
+    per_date = _dates(days)
+    blocks = {
+        **{name: values[:, None] for name, values in per_store.items()},
+        **{name: values[None, :] for name, values in per_date.items()},
+        **_same_weekday(y, horizon),
+        **_lags(y, history.partner, horizon),
+        **{name: holidays[:, :, k] for k, name in enumerate(HOLIDAY_NAMES)},
+        "base_profile": base.profile[:, base.ahead],
+    }
+    X = np.empty((len(y), horizon, len(blocks)), dtype=np.float32)
+    for k, values in enumerate(blocks.values()):
+        X[:, :, k] = values
+    return Features(X, tuple(blocks), base.forecast(), scale, _usable(history.y, y, scale))

@@ -1,0 +1,279 @@
+"""Fit the learners at one or more cutoffs: pooled ones as tasks, local ones store by store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from lifemiles_forecasting.core import parallel
+from lifemiles_forecasting.core.candidates.learners import (
+    CatBoostLearner,
+    Learner,
+    Model,
+    RidgeLearner,
+    columns_for,
+    residual_of,
+    to_units,
+)
+from lifemiles_forecasting.core.features import Features
+from lifemiles_forecasting.core.parallel import Failure
+from lifemiles_forecasting.core.rows import YEARLY_DAYS, Rows, features_at
+from lifemiles_forecasting.core.study import Study
+
+MIN_LOCAL_ROWS = 150  # fewer rows than this teach a model of one store nothing
+CHUNK = 8  # stores per task
+LOCAL_BORDERS = 32  # histogram bins of a model of one store
+LEARNED = ("direct", "local_catboost", "ridge")
+
+Variant = tuple[str, str]  # candidate and size, such as ("direct", "small")
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One learner fitted at one cutoff.
+
+    Attributes:
+        forecast: (S, H) target units; nan for a store that it cannot forecast.
+        fitted: (N,) residual predicted for the training rows, nan for others; empty unless asked.
+        models: by store row for local learners, under -1 for a pooled one; empty unless asked.
+    """
+
+    forecast: np.ndarray
+    fitted: np.ndarray
+    models: Mapping[int, Model]
+
+
+@dataclass
+class Fits:
+    """What a stage of fitting gave.
+
+    Attributes:
+        by: Fit by variant and cutoff.
+        failures: stores whose own models could not be fitted.
+        seconds: (S,) of one core spent on each store's own models, with an equal share of the
+            pooled ones for every attempted store.
+    """
+
+    seconds: np.ndarray
+    by: dict[tuple[Variant, int], Fit] = field(default_factory=dict)
+    failures: list[Failure] = field(default_factory=list)
+
+    def merge(self, other: Fits) -> Fits:
+        """Both stages as one."""
+        return Fits(
+            self.seconds + other.seconds, self.by | other.by, self.failures + other.failures
+        )
+
+
+def variants(study: Study) -> dict[str, list[Variant]]:
+    """Every size of every learner that is configured, by candidate."""
+    chosen = study.settings.candidates
+    sizes = {
+        "direct": study.settings.direct.sizes,
+        "local_catboost": study.settings.local_catboost.sizes,
+        "ridge": study.settings.ridge.alphas,
+    }
+    return {name: [(name, size) for size in sizes[name]] for name in LEARNED if name in chosen}
+
+
+def learner(study: Study, variant: Variant, names: tuple[str, ...]) -> Learner:
+    """The learner of a variant for these features."""
+    name, size = variant
+    if name == "ridge":
+        return RidgeLearner(study.settings.ridge.alphas[size], names)
+    group = study.settings.direct if name == "direct" else study.settings.local_catboost
+    borders = 128 if name == "direct" else LOCAL_BORDERS
+    return CatBoostLearner(group.sizes[size], names, study.seed, borders)
+
+
+def _columns(study: Study, name: str, cutoff: int) -> np.ndarray:
+    """Feature columns of a candidate; the yearly ones only once there is a second year."""
+    return columns_for(study.rows.names, own=name != "direct", yearly=cutoff >= YEARLY_DAYS)
+
+
+def feature_names(study: Study, name: str, cutoff: int) -> tuple[str, ...]:
+    """The features that a candidate sees in a fit at `cutoff`."""
+    return tuple(study.rows.names[k] for k in _columns(study, name, cutoff))
+
+
+def fit_pooled(rows: Rows, cutoff: int, method: Learner, columns: np.ndarray, sample: tuple) -> Model:
+    """Fit one pooled learner on the rows known at `cutoff`.
+
+    Args:
+        rows: training rows of all stores.
+        cutoff: column of the last known day.
+        method: the learner.
+        columns: the features that it may use.
+        sample: seed and the largest number of rows; more are sampled.
+    """
+    seed, most = sample
+    known = np.flatnonzero((rows.due <= cutoff) & np.isfinite(rows.y))
+    if len(known) > most:
+        known = np.sort(np.random.default_rng(seed).choice(known, most, replace=False))
+    if len(known) < MIN_LOCAL_ROWS:
+        raise LookupError(f"{len(known)} training rows at column {cutoff}")
+    residual, weight = residual_of(rows.y[known], rows.base[known]), rows.weight()[known]
+    if cutoff < YEARLY_DAYS:
+        residual = without_drift(residual, weight, rows.origin[known])
+    return method.fit(rows.X[np.ix_(known, columns)], residual, weight)
+
+
+def without_drift(residual: np.ndarray, weight: np.ndarray, origin: np.ndarray) -> np.ndarray:
+    """Take the common mean of each origin out of its residuals.
+
+    Before a second year nothing can tell what moves all stores at once in a season from what
+    will do so again; extrapolating the average drift of a few months only adds bias.
+    """
+    size = origin.max() + 1
+    total = np.bincount(origin, weight * residual, minlength=size)
+    mass = np.bincount(origin, weight, minlength=size)
+    return residual - (total / np.maximum(mass, 1e-12))[origin]
+
+
+def _pooled_task(rows, cutoff, method, columns, sample, at, keep) -> tuple[Fit, float]:
+    """Fit, forecast and (when asked) explain the training rows; the seconds that it took."""
+    start = time.perf_counter()
+    fitted = _fit_and_forecast(rows, cutoff, method, columns, sample, at, keep)
+    return fitted, time.perf_counter() - start
+
+
+def _fit_and_forecast(rows, cutoff, method, columns, sample, at, keep) -> Fit:
+    shape = at.base.shape
+    try:
+        model = fit_pooled(rows, cutoff, method, columns, sample)
+    except LookupError:  # too early for any row: this candidate has nothing to say here
+        return Fit(np.full(shape, np.nan), np.empty(0, np.float32), {})
+    residual = model.predict(at.X[:, :, columns].reshape(-1, len(columns))).reshape(shape)
+    forecast = to_units(residual, at.base, at.scale[:, None])
+    forecast[at.scale <= 0] = np.nan
+    fitted = np.empty(0, np.float32)
+    if keep:
+        fitted = np.full(len(rows.y), np.nan, np.float32)
+        known = rows.due <= cutoff
+        fitted[known] = model.predict(rows.X[np.ix_(known, columns)])
+    return Fit(forecast, fitted, {-1: model} if keep else {})
+
+
+@dataclass(frozen=True)
+class StoreTask:
+    """One store's training rows and features at each cutoff."""
+
+    store: int
+    store_id: str
+    X: np.ndarray
+    y: np.ndarray
+    base: np.ndarray
+    due: np.ndarray
+    at: Mapping[int, tuple[np.ndarray, np.ndarray, float]]  # X (H, F), base (H,), scale
+
+
+def _fit_store(task: StoreTask, jobs: Sequence[tuple]) -> dict:
+    """Fit each job (key, cutoff, learner, columns, keep) on one store's rows."""
+    results = {}
+    for key, cutoff, method, columns, keep in jobs:
+        known = np.flatnonzero((task.due <= cutoff) & np.isfinite(task.y))
+        if len(known) < MIN_LOCAL_ROWS or cutoff not in task.at:
+            continue
+        X = task.X[np.ix_(known, columns)]
+        model = method.fit(X, residual_of(task.y[known], task.base[known]), None)
+        ahead, base, scale = task.at[cutoff]
+        forecast = to_units(model.predict(ahead[:, columns]), base, scale)
+        if not np.isfinite(forecast).all():
+            raise FloatingPointError(f"{key[0]} gave a forecast that is not finite")
+        results[key] = (
+            (forecast, known, model.predict(X), model) if keep else (forecast, None, None, None)
+        )
+    return results
+
+
+def _chunk(tasks: Sequence[StoreTask], jobs: Sequence[tuple]) -> list[tuple]:
+    """Several stores after one another; a store that fails does not touch the others."""
+    done = []
+    for task in tasks:
+        start = time.perf_counter()
+        result = parallel.attempt(task.store_id, "local models", _fit_store, task, jobs)
+        done.append((task.store, result, time.perf_counter() - start))
+    return done
+
+
+def _store_tasks(study: Study, at: Mapping[int, Features]) -> list[StoreTask]:
+    rows, tasks = study.rows, []
+    for store in np.flatnonzero(study.attempted):
+        own = slice(rows.bounds[store], rows.bounds[store + 1])
+        seen = {
+            cutoff: (f.X[store], f.base[store], float(f.scale[store]))
+            for cutoff, f in at.items()
+            if f.scale[store] > 0
+        }
+        tasks.append(
+            StoreTask(
+                int(store),
+                str(study.series.store_ids[store]),
+                rows.X[own],
+                rows.y[own],
+                rows.base[own],
+                rows.due[own],
+                seen,
+            )
+        )
+    return tasks
+
+
+def fit(study: Study, wanted: Sequence[tuple[Variant, int]], keep: Sequence[int]) -> Fits:
+    """Fit every wanted variant at its cutoff.
+
+    Args:
+        study: what is modelled.
+        wanted: variants and the column of the last day that each may see.
+        keep: cutoffs whose models and fitted values are wanted too.
+    """
+    fits = Fits(np.zeros(len(study.series.y)))
+    at = {
+        cutoff: features_at(study.series, study.calendar, cutoff, study.horizon)
+        for cutoff in sorted({cutoff for _, cutoff in wanted})
+    }
+    jobs = []
+    for variant, cutoff in wanted:
+        columns = _columns(study, variant[0], cutoff)
+        method = learner(study, variant, feature_names(study, variant[0], cutoff))
+        jobs.append(((variant, cutoff), cutoff, method, columns, cutoff in keep))
+    pooled = [job for job in jobs if job[0][0][0] == "direct"]
+    local = [job for job in jobs if job[0][0][0] != "direct"]
+    sample = (study.seed, study.settings.direct.max_rows)
+    results = parallel.run(
+        _pooled_task,
+        [(study.rows, cut, method, cols, sample, at[cut], k) for _, cut, method, cols, k in pooled],
+        study.settings.workers,
+        "pooled models",
+    )
+    fits.by = {job[0]: result for job, (result, _) in zip(pooled, results, strict=True)}
+    shared = sum(seconds for _, seconds in results)
+    fits.seconds[study.attempted] += shared / max(study.attempted.sum(), 1)
+    if local:
+        _fit_local(study, local, at, fits)
+    return fits
+
+
+def _fit_local(study: Study, jobs: list[tuple], at: Mapping[int, Features], fits: Fits) -> None:
+    """Fit the stores' own models and add them to `fits`."""
+    tasks = _store_tasks(study, at)
+    chunks = [(tasks[k : k + CHUNK], jobs) for k in range(0, len(tasks), CHUNK)]
+    done = parallel.run(_chunk, chunks, study.settings.workers, "store models")
+    shape = (len(study.series.y), study.horizon)
+    kept = {job[0]: job[4] for job in jobs}
+    for key, keeps in kept.items():
+        fitted = np.full(len(study.rows.y) if keeps else 0, np.nan, np.float32)
+        fits.by[key] = Fit(np.full(shape, np.nan), fitted, {})
+    for store, result, seconds in (item for chunk in done for item in chunk):
+        fits.seconds[store] += seconds
+        if isinstance(result, Failure):
+            fits.failures.append(result)
+            continue
+        for key, (forecast, known, fitted, model) in result.items():
+            fits.by[key].forecast[store] = forecast
+            if model is not None:
+                fits.by[key].fitted[study.rows.bounds[store] + known] = fitted
+                fits.by[key].models[store] = model

@@ -1,0 +1,86 @@
+"""The next days of every store: blend, zero rule, intervals, status."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from lifemiles_forecasting.core import columns as c
+from lifemiles_forecasting.core import zero_rule
+from lifemiles_forecasting.core.backtest import BLEND, Backtest, calibrate
+from lifemiles_forecasting.core.base import fit_base
+from lifemiles_forecasting.core.intervals import NAMES, Intervals, Spread, bounds
+from lifemiles_forecasting.core.series import Series
+from lifemiles_forecasting.core.study import Study
+
+OK, SHORT, DORMANT, FALLBACK, FAILED = "ok", "short_history", "dormant", "fallback", "failed"
+
+
+def final_intervals(study: Study, result: Backtest) -> Intervals:
+    """Calibrated on every window, the test included: there is nothing left to test."""
+    return calibrate(study, result.y_hat, study.windows)
+
+
+def statuses(study: Study, result: Backtest, everyone: Series) -> np.ndarray:
+    """(S,) status of every store of the data.
+
+    `ok` and `fallback` (base only: its own models failed, or the run was limited to others),
+    `short_history` for stores below `min_samples`, `dormant` for stores without recent sales.
+    """
+    failed = {failure.store_id for failure in result.fits.failures}
+    modelled = set(study.series.store_ids[study.attempted]) - failed
+    kinds = everyone.stores[c.STORE_CLASS].to_numpy(object)
+    status = [
+        DORMANT
+        if kind == "dormant"
+        else OK
+        if store in modelled
+        else SHORT
+        if kind == "short"
+        else FALLBACK
+        for store, kind in zip(everyone.store_ids, kinds, strict=True)
+    ]
+    return np.array(status, dtype=object)
+
+
+def forecast_all(
+    study: Study, result: Backtest, intervals: Intervals, everyone: Series
+) -> pd.DataFrame:
+    """Forecasts of every store for every day of the horizon.
+
+    Args:
+        study: the stores of this run.
+        result: of the backtest, with the refit.
+        intervals: from `final_intervals`.
+        everyone: all stores of the data; those outside the run get the base.
+
+    Returns:
+        The columns of `columns.FORECASTS`, sorted by store and day.
+    """
+    horizon = study.horizon
+    base = fit_base(everyone, horizon)
+    spread = Spread.of(everyone)
+    forecast = zero_rule.apply(
+        base.forecast(),
+        zero_rule.closed_days(everyone, horizon),
+        zero_rule.dust_floor(everyone, spread.level),
+    )
+    row = pd.Index(everyone.store_ids).get_indexer(study.series.store_ids)
+    forecast[row] = result.y_hat[BLEND, study.last]
+    status = statuses(study, result, everyone)
+    forecast[status == DORMANT] = 0.0
+    limits = bounds(forecast, intervals.offsets(forecast, spread))
+    count = len(everyone.y)
+    dates = (everyone.origin + 1 + np.arange(horizon)).astype("datetime64[ns]")
+    frame = pd.DataFrame(
+        {
+            name: np.repeat(everyone.stores[name].to_numpy(object), horizon)
+            for name in (c.STORE_ID, c.PARTNER_CODE, c.STORE_CODE)
+        }
+    )
+    frame[c.DATE] = np.tile(dates, count)
+    frame[c.HORIZON] = np.tile(np.arange(1, horizon + 1), count)
+    frame[c.FORECAST] = forecast.ravel()
+    frame[list(NAMES)] = limits.reshape(-1, 4)
+    frame[c.STATUS] = np.repeat(status, horizon)
+    return frame[list(c.FORECASTS)]

@@ -1,0 +1,123 @@
+"""Training rows: the features of many past origins beside what happened after them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lifemiles_forecasting.core.calendar import Calendar
+from lifemiles_forecasting.core.features import MIN_HISTORY, Features, build
+from lifemiles_forecasting.core.series import Series
+
+CLIP = 6.0  # times the store's scale; a target beyond it would drag every store of the pool
+LONG_HISTORY = 400  # days; below it origins lie closer together
+YEARLY = ("month", "day_of_year")  # nothing to learn from them before a second year
+YEARLY_DAYS = 2 * 365
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A row per origin, store and day of the horizon, sorted by store.
+
+    Attributes:
+        X: (N, F) float32 features at the origin.
+        y: (N,) float32 target / scale; nan where the day lies beyond the data.
+        base: (N,) float32 base forecast / scale.
+        scale: (N,) float32 the store's scale at the origin, target units.
+        store: (N,) int32 row of the series.
+        origin: (N,) int32 column of the last day that the features saw.
+        due: (N,) int32 column of the day that is forecast: a fit at cutoff c may use due <= c.
+        bounds: (S + 1,) store s owns the rows bounds[s]:bounds[s + 1].
+        names: F names.
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    base: np.ndarray
+    scale: np.ndarray
+    store: np.ndarray
+    origin: np.ndarray
+    due: np.ndarray
+    bounds: np.ndarray
+    names: tuple[str, ...]
+
+    def weight(self) -> np.ndarray:
+        """(N,) noisier stores count less: 1 / (0.1 + squared coefficient of variation)."""
+        variation = np.nan_to_num(self.X[:, self.names.index("variation")], nan=3.0)
+        return 1.0 / (0.1 + variation**2)
+
+
+def training_origins(days: int, step: int | None) -> list[int]:
+    """Columns that serve as training origins, aligned so that the last day would be one.
+
+    Args:
+        days: D, columns of the series.
+        step: days between origins; None takes 7 on a history of up to 400 days, else 14.
+    """
+    step = step or (7 if days <= LONG_HISTORY else 14)
+    return list(range(days - 1 - step, MIN_HISTORY - 1, -step))[::-1]
+
+
+def features_at(series: Series, calendar: Calendar, origin: int, horizon: int) -> Features:
+    """Features as they were known at column `origin`."""
+    return build(series.until(origin + 1), calendar, horizon)
+
+
+def _known(series: Series, origin: int, horizon: int) -> np.ndarray:
+    """(S, H) what happened after the origin; nan beyond the data."""
+    y = np.full((len(series.y), horizon), np.nan)
+    actual = series.y[:, origin + 1 : origin + 1 + horizon]
+    y[:, : actual.shape[1]] = actual
+    return y
+
+
+def collect(series: Series, calendar: Calendar, horizon: int, step: int | None = None) -> Rows:
+    """Build the training rows of every origin once; every window then takes its share.
+
+    A row depends on its own origin alone, so that the same row serves all later cutoffs.
+    """
+    parts, names = [], ()
+    for origin in training_origins(len(series.dates), step):
+        at = features_at(series, calendar, origin, horizon)
+        names, usable = at.names, np.flatnonzero(at.usable)
+        scale = at.scale[usable, None]
+        shape = (len(usable), horizon)
+        due = np.broadcast_to(origin + 1 + np.arange(horizon), shape)
+        parts.append(
+            (
+                at.X[usable].reshape(-1, len(names)),
+                (_known(series, origin, horizon)[usable] / scale).ravel(),
+                (at.base[usable] / scale).ravel(),
+                np.broadcast_to(scale, shape).ravel(),
+                np.broadcast_to(usable[:, None], shape).ravel(),
+                np.full(due.size, origin),
+                due.ravel(),
+            )
+        )
+    if not parts:
+        return _empty(series, calendar, horizon)
+    X, y, base, scale, store, made, due = (
+        np.concatenate(column) for column in zip(*parts, strict=True)
+    )
+    order = np.argsort(store, kind="stable")
+    return Rows(
+        X=X[order],
+        y=y[order].astype(np.float32),
+        base=base[order].astype(np.float32),
+        scale=scale[order].astype(np.float32),
+        store=store[order].astype(np.int32),
+        origin=made[order].astype(np.int32),
+        due=due[order].astype(np.int32),
+        bounds=np.searchsorted(store[order], np.arange(len(series.y) + 1)),
+        names=names,
+    )
+
+
+def _empty(series: Series, calendar: Calendar, horizon: int) -> Rows:
+    names = build(series, calendar, horizon).names
+    none = np.zeros(0, np.float32)
+    index = np.zeros(0, np.int32)
+    bounds = np.zeros(len(series.y) + 1, int)
+    X = np.zeros((0, len(names)), np.float32)
+    return Rows(X, none, none, none, index, index, index, bounds, names)

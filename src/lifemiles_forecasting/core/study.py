@@ -1,0 +1,108 @@
+"""What a run models: the series, the rules of the backtest and the training rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lifemiles_forecasting.core import columns as c
+from lifemiles_forecasting.core.calendar import Calendar
+from lifemiles_forecasting.core.config import ModelSettings
+from lifemiles_forecasting.core.errors import InputError
+from lifemiles_forecasting.core.features import MIN_HISTORY
+from lifemiles_forecasting.core.rows import Rows, collect
+from lifemiles_forecasting.core.series import Series
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything that backtest, refit and forecast share.
+
+    Attributes:
+        series: the stores of this run; pooled models and partner means see every one of them.
+        calendar: of the same stores, over the horizon.
+        rows: training rows of every past origin.
+        attempted: (S,) bool, stores that get models of their own.
+        horizon: H, days ahead.
+        settings: backtest, candidates and combination.
+        seed: of every learner.
+    """
+
+    series: Series
+    calendar: Calendar
+    rows: Rows
+    attempted: np.ndarray
+    horizon: int
+    settings: ModelSettings
+    seed: int
+
+    @property
+    def last(self) -> int:
+        """Column of the last known day: the origin of the forecasts."""
+        return len(self.series.dates) - 1
+
+    @property
+    def windows(self) -> tuple[int, ...]:
+        """Origins of the backtest, oldest first; the last one is the test.
+
+        One more than `n_windows` where history allows: it is not scored, but lets sizes and
+        weights of the first scored window be chosen on something earlier too.
+        """
+        origins = [self.last - self.horizon * k for k in range(self.settings.n_windows + 1, 0, -1)]
+        return tuple(origin for origin in origins if origin >= MIN_HISTORY - 1)
+
+    @property
+    def scored(self) -> tuple[int, ...]:
+        """The origins whose errors are reported."""
+        return self.windows[-min(self.settings.n_windows, len(self.windows) - 1) :]
+
+
+def prepare(
+    series: Series, horizon: int, min_samples: int, max_stores: int | None
+) -> tuple[Series, np.ndarray]:
+    """Choose the stores of this run and which of them are attempted.
+
+    Args:
+        series: all stores.
+        horizon: days ahead.
+        min_samples: active days that a store needs for a model of its own.
+        max_stores: keep only the largest stores among those that would be attempted.
+
+    Returns:
+        The series of this run (only those stores where `max_stores` is set) and (S,) bool,
+        attempted.
+
+    Raises:
+        InputError: no store has enough history, or the data are too short for a backtest.
+    """
+    active = series.stores[c.ACTIVE_DAYS].to_numpy()
+    enough = active >= min_samples
+    needed = MIN_HISTORY + 2 * horizon
+    if not enough.any():
+        raise InputError(
+            f"no store with enough history: the longest of {len(active):,} stores has "
+            f"{active.max() if len(active) else 0} active days",
+            f"at least one with {min_samples} (min_samples)",
+            "Add transactions, or lower it with --params=min_samples=N.",
+        )
+    if len(series.dates) < needed:
+        raise InputError(
+            f"{len(series.dates)} days of data, {series.dates[0]} to {series.dates[-1]}",
+            f"at least {needed}: {MIN_HISTORY} to learn from and two windows of {horizon}",
+            "Add older transactions, or lower --params=horizon=N.",
+        )
+    if max_stores is None or max_stores >= enough.sum():
+        return series, enough
+    size = np.where(enough, np.nansum(series.y, axis=1), -np.inf)
+    largest = np.sort(np.argsort(-size, kind="stable")[:max_stores])
+    return series.take(largest), np.ones(len(largest), bool)
+
+
+def build_study(
+    series: Series, attempted: np.ndarray, horizon: int, settings: ModelSettings, seed: int
+) -> Study:
+    """Look the holidays up and build the training rows."""
+    calendar = Calendar.of(series, horizon)
+    rows = collect(series, calendar, horizon, settings.origin_step)
+    return Study(series, calendar, rows, attempted, horizon, settings, seed)

@@ -1,0 +1,52 @@
+"""Days on which a store is known not to sell: closed weekdays, dormant stores, dust."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lifemiles_forecasting.core.series import Series
+
+WEEKS = 8
+CHANCE = 0.01  # a silent weekday is closed when chance would explain it less often than this
+DUST = 0.1  # of the store's level; a smaller forecast of a regular store is 0
+REGULAR_SHARE = 0.9  # a store that sells on so many of its open days never sells dust
+
+
+def closed_days(history: Series, horizon: int) -> np.ndarray:
+    """(S, horizon) bool: days of the horizon on which the store will not sell.
+
+    A weekday without a sale in each of the last WEEKS weeks is closed if a store that sells as
+    often as this one does on its other weekdays would hardly ever show that by chance. A store
+    without any sale in those weeks is dormant: closed throughout.
+    """
+    sold, seen = _recent(history)
+    silent = ~sold.any(axis=1) & seen.all(axis=1)  # (S, 7)
+    open_days = np.where(silent, 0, seen.sum(axis=1)).sum(axis=1)
+    rate = sold.sum(axis=(1, 2)) / np.maximum(open_days, 1)
+    evident = (1.0 - rate) ** WEEKS < CHANCE
+    dormant = silent.all(axis=1)
+    closed = silent & (evident | dormant)[:, None]
+    return closed[:, np.arange(horizon) % 7]
+
+
+def dust_floor(history: Series, level: np.ndarray) -> np.ndarray:
+    """(S,) forecasts below this are 0, target units; 0 for stores that do sell little at times."""
+    sold, seen = _recent(history)
+    closed = ~sold.any(axis=1)
+    open_seen = np.where(closed[:, None, :], False, seen)
+    rate = sold.sum(axis=(1, 2)) / np.maximum(open_seen.sum(axis=(1, 2)), 1)
+    return np.where(rate >= REGULAR_SHARE, DUST * level, 0.0)
+
+
+def apply(forecast: np.ndarray, closed: np.ndarray, floor: np.ndarray) -> np.ndarray:
+    """(S, H) forecast with closed days and dust set to 0."""
+    return np.where(closed | (forecast < floor[:, None]), 0.0, forecast)
+
+
+def _recent(history: Series) -> tuple[np.ndarray, np.ndarray]:
+    """(S, WEEKS, 7) sold and seen, slot 0 the weekday after the origin."""
+    tail = history.y[:, -7 * WEEKS :]
+    padded = np.full((len(tail), 7 * WEEKS), np.nan)
+    padded[:, padded.shape[1] - tail.shape[1] :] = tail
+    weeks = padded.reshape(-1, WEEKS, 7)
+    return weeks > 0, np.isfinite(weeks)

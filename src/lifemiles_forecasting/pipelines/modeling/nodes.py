@@ -1,0 +1,116 @@
+"""Nodes of the modeling pipeline: they parse settings and call `core`."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # heavy, and this module is imported at every kedro command
+    import pandas as pd
+
+    from lifemiles_forecasting.core.backtest import Backtest
+    from lifemiles_forecasting.core.results import RunRecord, StoreRun
+    from lifemiles_forecasting.core.study import Study
+
+logger = logging.getLogger(__name__)
+
+
+def build_study(  # noqa: PLR0913 - every run-time parameter is an input of its own
+    panel: pd.DataFrame,
+    stores: pd.DataFrame,
+    modeling: dict[str, Any],
+    horizon: int,
+    min_samples: int,
+    max_stores: int | None,
+    seed: int,
+) -> Study:
+    """Choose the stores of this run and build their training rows.
+
+    Raises:
+        InputError: no store has enough history for a backtest.
+    """
+    from lifemiles_forecasting.core import study
+    from lifemiles_forecasting.core.config import ModelSettings, parse
+    from lifemiles_forecasting.core.series import Series
+
+    settings = parse(ModelSettings, modeling)
+    everyone = Series.from_frames(panel, stores)
+    chosen, attempted = study.prepare(everyone, horizon, min_samples, max_stores)
+    built = study.build_study(chosen, attempted, horizon, settings, seed)
+    for country in built.calendar.unknown:
+        logger.warning("No public holidays known for country %r: none are used.", country)
+    return built
+
+
+def run_backtest(study: Study) -> tuple[Backtest, pd.DataFrame, pd.DataFrame]:
+    """Backtest, choose and refit; the scored windows and the test window's intervals."""
+    from lifemiles_forecasting.core import backtest
+
+    result = backtest.run(study)
+    return result, backtest.to_frame(study, result), backtest.test_intervals(study, result)
+
+
+def describe_fits(
+    study: Study, backtest_result: Backtest
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Weights, how each attempted store went, and the ledger of failures."""
+    from lifemiles_forecasting.core import packaging
+
+    failures = packaging.failures_frame(backtest_result.fits.failures)
+    for line in failures.itertuples():
+        logger.warning("Store %s failed in %s: %s", line.store_id, line.stage, line.error)
+    return (
+        packaging.weights_frame(study, backtest_result),
+        packaging.attempted_frame(study, backtest_result),
+        failures,
+    )
+
+
+def forecast_stores(
+    panel: pd.DataFrame, stores: pd.DataFrame, study: Study, backtest_result: Backtest
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The next days of every store, once for each file format."""
+    from lifemiles_forecasting.core import forecast
+    from lifemiles_forecasting.core.series import Series
+
+    intervals = forecast.final_intervals(study, backtest_result)
+    everyone = Series.from_frames(panel, stores)
+    table = forecast.forecast_all(study, backtest_result, intervals, everyone)
+    return table, table
+
+
+def package_store_runs(
+    study: Study,
+    backtest_result: Backtest,
+    store_metrics: pd.DataFrame,
+    attempted: pd.DataFrame,
+) -> list[StoreRun]:
+    """One run with its model for every attempted store."""
+    from lifemiles_forecasting.core import forecast, packaging
+
+    intervals = forecast.final_intervals(study, backtest_result)
+    return packaging.store_runs(study, backtest_result, intervals, store_metrics, attempted)
+
+
+def package_run_record(
+    panel: pd.DataFrame,
+    row_balance: dict[str, Any],
+    aggregate_metrics: dict[str, float],
+    raw_transactions: str,
+) -> RunRecord:
+    """What the parent run says beyond its configuration."""
+    from lifemiles_forecasting.core.results import RunRecord
+
+    fingerprint = row_balance["data_fingerprint"]
+    return RunRecord(
+        params={"dataset_file": raw_transactions, "dataset_shape": str(panel.shape)},
+        metrics=aggregate_metrics,
+        tags={"data_fingerprint": fingerprint},
+        dataset={
+            "name": "panel",
+            "digest": fingerprint,
+            "source": raw_transactions,
+            "rows": len(panel),
+            "columns": {name: str(kind) for name, kind in panel.dtypes.items()},
+        },
+    )

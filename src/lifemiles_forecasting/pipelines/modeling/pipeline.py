@@ -1,0 +1,55 @@
+"""The modeling pipeline."""
+
+from __future__ import annotations
+
+from kedro.pipeline import Node, Pipeline
+
+from lifemiles_forecasting.pipelines.modeling import nodes
+
+RUN_PARAMETERS = ("modeling", "horizon", "min_samples", "max_stores", "seed")
+
+
+def create_pipeline(**_: object) -> Pipeline:
+    """Chain study, backtest, forecasts and what goes to MLflow."""
+    result = ["study", "backtest_result"]
+    return Pipeline(
+        [
+            Node(
+                nodes.build_study,
+                inputs=["panel", "stores", *(f"params:{name}" for name in RUN_PARAMETERS)],
+                outputs="study",
+                name="build_study",
+            ),
+            Node(
+                nodes.run_backtest,
+                inputs="study",
+                outputs=["backtest_result", "backtest", "test_intervals"],
+                name="run_backtest",
+            ),
+            Node(
+                nodes.describe_fits,
+                inputs=result,
+                outputs=["weights", "attempted", "failures"],
+                name="describe_fits",
+            ),
+            Node(
+                nodes.forecast_stores,
+                inputs=["panel", "stores", *result],
+                outputs=["forecasts", "forecasts_csv"],
+                name="forecast_stores",
+            ),
+            Node(
+                nodes.package_store_runs,
+                inputs=[*result, "store_metrics", "attempted"],
+                outputs="store_runs",
+                name="package_store_runs",
+            ),
+            Node(
+                nodes.package_run_record,
+                inputs=["panel", "row_balance", "aggregate_metrics", "params:raw_transactions"],
+                outputs="run_record",
+                name="package_run_record",
+            ),
+        ],
+        tags="modeling",
+    )
