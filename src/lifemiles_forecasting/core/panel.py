@@ -149,7 +149,7 @@ def store_table(
     spans = _spans(days)
     named = spans.left_join(rows.select(RECORD, TEXTS), RECORD)
     parts = named[TEXTS].split(LABEL_BREAK)
-    labels = {name: parts[i].nullif("") for i, name in enumerate(LABELS)}
+    labels = {name: parts[i].strip().nullif("") for i, name in enumerate(LABELS)}
     store_class = ibis.cases(
         (named.silence >= dormant_days, DORMANT),
         (named[c.ACTIVE_DAYS] < min_samples, SHORT),

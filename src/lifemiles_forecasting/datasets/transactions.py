@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +28,7 @@ PER_FILE = 10_000_000_000  # records of one file; `record` = file's place * PER_
 GLOB = frozenset("*?[")  # DuckDB would take such a path for a pattern
 
 Columns = Callable[[list[str], str], Mapping[str, int]]
-Classify = Callable[[Mapping[str, "ir.StringValue"]], Mapping[str, "ir.Value"]]
+Classify = Callable[["ir.Table"], "ir.Table"]
 
 
 class Form(NamedTuple):
@@ -184,8 +186,8 @@ class _Engine:
     def __init__(self, memory_limit: str) -> None:
         import ibis
 
-        self._folder = tempfile.TemporaryDirectory(prefix="transactions_")
-        self._scratch = Path(self._folder.name)
+        self._scratch = Path(tempfile.mkdtemp(prefix="transactions_"))
+        weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
         self.connection: Backend = ibis.duckdb.connect(
             memory_limit=memory_limit, temp_directory=str(self._scratch / "spilled")
         )
@@ -221,7 +223,7 @@ class _Engine:
         import duckdb
 
         try:
-            table = self.store(texts.select(**typed(texts)))
+            table = self.store(typed(texts))
         except (duckdb.InvalidInputException, duckdb.IOException):
             return None
         # the table of rejects is filled by the scan alone, and stays empty for a sound file
@@ -241,8 +243,8 @@ class _Engine:
         header = csv_records.read_header(path, *form)
         positions = columns(header, path.name)
 
-        def typed(texts: ir.Table) -> Mapping[str, ir.Value]:
-            return classify({name: texts[f"c{at}"] for name, at in positions.items()})
+        def typed(texts: ir.Table) -> ir.Table:
+            return classify(texts.select(**{k: texts[f"c{at}"] for k, at in positions.items()}))
 
         survey, table = csv_records.Survey(), None
         if not GLOB & set(str(path)):
@@ -261,24 +263,31 @@ class _Engine:
 
 
 class TransactionFiles:
-    """A folder of CSV files, not read yet.
+    """A folder of CSV files, not looked into yet.
 
     Args:
         folder: where `*.csv` and `*.csv.gz` are; other files and sub-folders do not matter.
         memory_limit: of the database that reads them, such as `1200MB`.
-
-    Raises:
-        InputError: the folder is missing or has no such file.
     """
 
     def __init__(self, folder: Path, memory_limit: str) -> None:
         self.folder, self._memory_limit = folder, memory_limit
+
+    def paths(self) -> list[Path]:
+        """The files by name.
+
+        Raises:
+            InputError: the folder is missing or has no such file.
+        """
         hint = "Choose another folder with --params=raw_transactions=DIR."
-        if not folder.is_dir():
-            raise InputError(f"no folder {folder}", "the CSV files of the transactions in it", hint)
-        self.paths = sorted(path for path in folder.iterdir() if _is_csv(path))
-        if not self.paths:
-            raise InputError(f"no .csv or .csv.gz file in {folder}", "at least one", hint)
+        if not self.folder.is_dir():
+            raise InputError(
+                f"no folder {self.folder}", "the CSV files of the transactions in it", hint
+            )
+        paths = sorted(path for path in self.folder.iterdir() if _is_csv(path))
+        if not paths:
+            raise InputError(f"no .csv or .csv.gz file in {self.folder}", "at least one", hint)
+        return paths
 
     def read(self, separator: str, encoding: str, columns: Columns, classify: Classify) -> Reading:
         """Read every file into typed rows, in the order of their names.
@@ -287,13 +296,14 @@ class TransactionFiles:
             separator: one character.
             encoding: `utf-8`, `latin-1` or `utf-16`.
             columns: header and file name to canonical name and position.
-            classify: canonical name and column of text to typed columns, the same for all files.
+            classify: columns of text by canonical name to typed rows, the same for all files.
 
         Raises:
-            InputError: a file cannot be read, or has not the columns that are needed.
+            InputError: there is no file, or one that cannot be read or lacks a column.
         """
-        engine, form = _Engine(self._memory_limit), Form(separator, encoding)
-        return Reading(engine, [engine.read(path, form, columns, classify) for path in self.paths])
+        paths, form = self.paths(), Form(separator, encoding)
+        engine = _Engine(self._memory_limit)
+        return Reading(engine, [engine.read(path, form, columns, classify) for path in paths])
 
 
 def _is_csv(path: Path) -> bool:
@@ -321,7 +331,7 @@ class TransactionFilesDataset(AbstractDataset[None, TransactionFiles]):
         self.metadata = metadata
 
     def load(self) -> TransactionFiles:
-        """Look into the folder; nothing is read yet."""
+        """Hand out the folder; it is looked into when it is read, for errors to be plain."""
         return TransactionFiles(self._filepath, self._memory_limit)
 
     def save(self, data: None) -> None:

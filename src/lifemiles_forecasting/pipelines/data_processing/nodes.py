@@ -30,7 +30,7 @@ def read_transactions(
 
     settings = parse(DataSettings, data_processing)
     limit = None if as_of is None else date.fromisoformat(str(as_of))
-    today = date.today()  # noqa: DTZ011  the dates in the files are local, too
+    today = date.today()
     reading = files.read(
         settings.separator,
         settings.encoding,

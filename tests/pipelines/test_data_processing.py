@@ -1,0 +1,165 @@
+"""The data-processing pipeline, run by Kedro on files."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.runner import SequentialRunner
+from kedro_datasets.json import JSONDataset
+from kedro_datasets.pandas import ParquetDataset
+
+from lifemiles_forecasting.core import columns as c
+from lifemiles_forecasting.core.balance import check_balance
+from lifemiles_forecasting.core.errors import InputError
+from lifemiles_forecasting.datasets.transactions import TransactionFilesDataset
+from lifemiles_forecasting.pipelines.data_processing import create_pipeline
+
+PROJECT = Path(__file__).parents[2]
+SAMPLE = PROJECT / "data/01_raw/transactions"
+DATA = yaml.safe_load((PROJECT / "conf/base/parameters_data_processing.yml").read_text("utf-8"))[
+    "data_processing"
+]
+HEADER = "Membership Number,Partner Code,Store Code,Process Date,Billings,Miles,Mile Price\n"
+ROW = "777001,P,{store},2017-01-0{day},{billed},,\n"
+
+
+def run(raw: Path, root: Path, as_of=None, target="local_amount", **changes) -> dict:
+    outputs = {
+        "quarantine": ParquetDataset(filepath=str(root / "quarantine.parquet")),
+        "panel": ParquetDataset(filepath=str(root / "panel.parquet")),
+        "stores": ParquetDataset(filepath=str(root / "stores.parquet")),
+        "row_balance": JSONDataset(filepath=str(root / "row_balance.json")),
+    }
+    shared = ("transactions", "rejected_rows", "store_days")
+    parameters = {
+        "data_processing": DATA | changes,
+        "target": target,
+        "as_of": as_of,
+        "min_samples": 56,
+        "data_root": str(root),
+    }
+    catalog = DataCatalog(
+        outputs
+        | {name: MemoryDataset(copy_mode="assign") for name in shared}
+        | {f"params:{name}": MemoryDataset(value) for name, value in parameters.items()}
+        | {"raw_transactions": TransactionFilesDataset(filepath=str(raw))}
+    )
+    SequentialRunner().run(create_pipeline(), catalog)
+    return {name: dataset.load() for name, dataset in outputs.items()}
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory) -> dict:
+    return run(SAMPLE, tmp_path_factory.mktemp("sample"))
+
+
+@pytest.fixture(scope="module")
+def raw_sample() -> pd.DataFrame:
+    files = sorted(SAMPLE.glob("*.csv.gz"))
+    return pd.concat([pd.read_csv(file, dtype=str) for file in files], ignore_index=True)
+
+
+def test_all_stores_of_the_sample_come_through(sample):
+    balance, stores = sample["row_balance"], sample["stores"]
+    assert (balance["rows_in"], balance["rows_used"]) == (289_963, 289_963)
+    assert (balance["rows_quarantined"], balance["quarantined_by_reason"]) == (0, {})
+    assert sum(file["rows_in"] for file in balance["files"]) == 289_963
+    assert (balance["first_date"], balance["last_date"]) == ("2017-01-01", "2017-12-31")
+    assert balance["stores"] == len(stores) == 1_218
+    active = stores["active_days"]
+    assert [(active >= 56).sum(), (active >= 200).sum(), (active < 30).sum()] == [372, 315, 823]
+    assert sample["panel"]["transactions"].sum() == 289_963
+    assert len(sample["quarantine"]) == 0
+
+
+def test_the_panel_of_the_sample_is_that_of_plain_pandas(sample, raw_sample):
+    ids = raw_sample["Partner Code"] + "_" + raw_sample["Store Code"]
+    cents = (raw_sample["Local Amount"].astype(float) * 100).round().astype("int64")
+    keys = [ids.rename("store_id"), pd.to_datetime(raw_sample["Process Date"]).rename("date")]
+    expected = cents.groupby(keys).sum()
+    panel = sample["panel"]
+    found = panel[panel["transactions"] > 0].set_index(["store_id", "date"])["y"]
+    assert (found.index == expected.index).all()
+    assert (found.to_numpy() == expected.to_numpy() / 100).all()
+    assert (panel.loc[panel["transactions"] == 0, "y"] == 0).all()
+    assert (panel.groupby("store_id")["date"].max() == pd.Timestamp("2017-12-31")).all()
+    assert (panel.groupby("store_id")["date"].diff().dropna() == pd.Timedelta("1D")).all()
+
+
+def test_contracts_and_no_member_ids(sample, raw_sample):
+    assert tuple(sample["panel"].columns) == c.PANEL
+    assert tuple(sample["stores"].columns) == c.STORES
+    assert tuple(sample["quarantine"].columns) == c.QUARANTINE
+    members = set(raw_sample["Membership Number"])
+    for name in ("panel", "stores"):
+        frame = sample[name].select_dtypes(exclude="number")
+        assert not any(frame[column].astype(str).isin(members).any() for column in frame)
+
+
+def test_as_of_replays_the_past(sample, tmp_path):
+    past = run(SAMPLE, tmp_path, as_of="2017-03-31")
+    balance, panel = past["row_balance"], sample["panel"]
+    assert balance["last_date"] == "2017-03-31"
+    assert balance["rows_in"] + balance["rows_after_as_of"] == 289_963
+    assert balance["rows_quarantined"] == 0
+    before = panel[panel["date"] <= "2017-03-31"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(past["panel"], before, check_exact=True)
+
+
+def folder(tmp_path: Path, *rows: str) -> Path:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    (raw / "a.csv.gz").write_bytes(gzip.compress((HEADER + "".join(rows)).encode()))
+    return raw
+
+
+def test_billings_net_of_reversals_and_the_balance_in_the_log(tmp_path, caplog):
+    rows = [
+        ROW.format(store="01", day=1, billed="5"),
+        ROW.format(store="01", day=1, billed="-2"),
+        ROW.format(store="01", day=3, billed="-2"),
+        "777002,P,02,2017-01-02,,100,0.015\n",
+    ]
+    with caplog.at_level(logging.INFO):
+        found = run(folder(tmp_path, *rows), tmp_path, target="billings", max_quarantined_share=0.3)
+    assert found["panel"]["y"].tolist() == [3.0, 0.0, 1.5]
+    assert found["panel"]["transactions"].tolist() == [2, 0, 1]
+    assert "Rows: 4 in = 3 used + 1 quarantined; 0 after as_of." in caplog.text
+    assert "Quarantined: 1 rows, negative beyond a reversal." in caplog.text
+    assert "777001" in found["quarantine"]["raw"][0]
+    assert found["row_balance"]["quarantined_by_reason"] == {"negative beyond a reversal": 1}
+
+
+def test_input_error_when_too_much_is_quarantined_which_is_saved_before(tmp_path):
+    rows = [ROW.format(store="01", day=i % 9 + 1, billed="x" if i < 2 else "1") for i in range(10)]
+    message = (
+        r"found 2 of 10 rows that cannot be used \(2 not a number\); expected at most 5\.0% "
+        r"\(it is 20\.0%\)\. See the rows in .*/02_intermediate/quarantine\.parquet"
+    )
+    with pytest.raises(InputError, match=message):
+        run(folder(tmp_path, *rows), tmp_path, target="billings")
+    assert pd.read_parquet(tmp_path / "quarantine.parquet")["line"].tolist() == [2, 3]
+    assert not (tmp_path / "panel.parquet").exists()
+
+
+def test_input_error_when_no_row_is_usable(tmp_path):
+    raw = folder(tmp_path, ROW.format(store="01", day=1, billed="x"))
+    with pytest.raises(InputError, match=r"no usable row: 1 rows in 1 files \(1 not a number\)"):
+        run(raw, tmp_path, target="billings", max_quarantined_share=1.0)
+    with pytest.raises(InputError, match=r"no usable row: 0 rows.*1 dated after as_of"):
+        run(raw, tmp_path, target="billings", as_of="2016-01-01")
+
+
+def test_runtime_error_when_a_row_is_lost():
+    quarantine = pd.DataFrame({"file": ["a"], "line": [2], "reason": ["x"], "raw": [""]})
+    files = [{"file": "a", "rows_in": 3, "rows_used": 1, "rows_after_as_of": 0}]
+    with pytest.raises(RuntimeError, match="row balance of a: 3 rows in, 1 used, 1 quarantined"):
+        check_balance(files, quarantine, 1)
+    with pytest.raises(RuntimeError, match="2 rows used, 1 behind the store-days"):
+        check_balance([files[0] | {"rows_used": 2}], quarantine, 1)
