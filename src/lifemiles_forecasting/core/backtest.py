@@ -1,4 +1,4 @@
-"""Rolling-origin backtest: sizes and weights chosen on earlier windows, the last one is the test."""
+"""Rolling-origin backtest: sizes and weights come from earlier windows, the last is the test."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lifemiles_forecasting.core import fitting, zero_rule
 from lifemiles_forecasting.core.candidates.closed import CLOSED, NAIVE
 from lifemiles_forecasting.core.combine import best_size, blend, store_weights
 from lifemiles_forecasting.core.fitting import Fits, Variant
-from lifemiles_forecasting.core.intervals import Intervals, Spread, bounds
+from lifemiles_forecasting.core.intervals import NAMES, Intervals, Spread, bounds
 from lifemiles_forecasting.core.study import Study
 
 BLEND = "blend"
@@ -182,49 +182,41 @@ def to_frame(study: Study, result: Backtest) -> pd.DataFrame:
     for origin in study.scored:
         y = actual(study, origin)
         rows = np.flatnonzero(study.attempted & np.isfinite(y).all(axis=1))
-        dates = study.series.dates[origin + 1 : origin + 1 + study.horizon]
         for name in names:
-            y_hat = result.y_hat[name, origin][rows]
-            complete = np.isfinite(y_hat).all(axis=1)
-            parts.append(_long(study, rows[complete], origin, dates, name, y, y_hat[complete]))
+            y_hat = result.y_hat[name, origin]
+            complete = rows[np.isfinite(y_hat[rows]).all(axis=1)]
+            part = _days(study, complete, origin)
+            part[c.ORIGIN] = study.series.dates[origin].astype("datetime64[ns]")
+            part[c.HORIZON] = np.tile(np.arange(1, study.horizon + 1), len(complete))
+            part[c.CANDIDATE] = name
+            part[c.Y], part[c.Y_HAT] = y[complete].ravel(), y_hat[complete].ravel()
+            parts.append(part)
     frame = pd.concat(parts, ignore_index=True)
     return frame[list(c.BACKTEST)]
 
 
-def _long(study, rows, origin, dates, name, y, y_hat) -> pd.DataFrame:
-    horizon = len(dates)
+def _days(study: Study, rows: np.ndarray, origin: int) -> pd.DataFrame:
+    """`store_id, date`: every day of a window for these stores."""
+    dates = study.series.dates[origin + 1 : origin + 1 + study.horizon].astype("datetime64[ns]")
     return pd.DataFrame(
         {
-            c.STORE_ID: np.repeat(study.series.store_ids[rows], horizon),
-            c.ORIGIN: study.series.dates[origin].astype("datetime64[ns]"),
-            c.DATE: np.tile(dates.astype("datetime64[ns]"), len(rows)),
-            c.HORIZON: np.tile(np.arange(1, horizon + 1), len(rows)),
-            c.CANDIDATE: name,
-            c.Y: y[rows].ravel(),
-            c.Y_HAT: y_hat.ravel(),
+            c.STORE_ID: np.repeat(study.series.store_ids[rows], len(dates)),
+            c.DATE: np.tile(dates, len(rows)),
         }
     )
 
 
-def test_intervals(study: Study, result: Backtest) -> pd.DataFrame:
+def window_intervals(study: Study, result: Backtest) -> pd.DataFrame:
     """Bounds of the test window from intervals that were calibrated before it.
 
     Returns:
         `store_id, date, lower_80, upper_80, lower_95, upper_95` of the attempted stores.
     """
-    from lifemiles_forecasting.core.intervals import NAMES
-
     origin = study.windows[-1]
     forecast = result.y_hat[BLEND, origin]
     spread = Spread.of(study.series.until(origin + 1))
     limits = bounds(forecast, result.intervals.offsets(np.nan_to_num(forecast), spread))
     rows = np.flatnonzero(study.attempted & np.isfinite(actual(study, origin)).all(axis=1))
-    dates = study.series.dates[origin + 1 : origin + 1 + study.horizon]
-    frame = pd.DataFrame(
-        {
-            c.STORE_ID: np.repeat(study.series.store_ids[rows], len(dates)),
-            c.DATE: np.tile(dates.astype("datetime64[ns]"), len(rows)),
-        }
-    )
+    frame = _days(study, rows, origin)
     frame[list(NAMES)] = limits[rows].reshape(-1, 4)
     return frame

@@ -52,9 +52,9 @@ def mask_closures(y: np.ndarray) -> np.ndarray:
     zero = y == 0
     position = np.arange(y.shape[1])
     last_sale = np.maximum.accumulate(np.where(zero, -1, position), axis=1)
-    next_sale = np.minimum.accumulate(
-        np.where(zero, y.shape[1], position)[:, ::-1], axis=1
-    )[:, ::-1]
+    next_sale = np.minimum.accumulate(np.where(zero, y.shape[1], position)[:, ::-1], axis=1)[
+        :, ::-1
+    ]
     run = zero & (next_sale - last_sale - 1 >= CLOSURE_DAYS) & (next_sale < y.shape[1])
     open_days = np.isfinite(y) & ~run
     active = (open_days & ~zero).sum(1) >= CLOSURE_ACTIVITY * np.maximum(open_days.sum(1), 1)
@@ -169,8 +169,7 @@ def _other_speeds(history: Series, horizon: int, base: Base, scale: np.ndarray) 
     """(S,) how the level looks from further away and from closer."""
     safe = np.where(base.level > 0, base.level, 1.0)
     ratios = {
-        f"level_ratio_{alpha:g}": fit_base(history, horizon, alpha).level / safe
-        for alpha in SPEEDS
+        f"level_ratio_{alpha:g}": fit_base(history, horizon, alpha).level / safe for alpha in SPEEDS
     }
     return {"base_level": base.level / np.where(scale > 0, scale, 1.0), **ratios}
 

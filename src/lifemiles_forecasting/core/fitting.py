@@ -99,26 +99,46 @@ def feature_names(study: Study, name: str, cutoff: int) -> tuple[str, ...]:
     return tuple(study.rows.names[k] for k in _columns(study, name, cutoff))
 
 
-def fit_pooled(rows: Rows, cutoff: int, method: Learner, columns: np.ndarray, sample: tuple) -> Model:
-    """Fit one pooled learner on the rows known at `cutoff`.
+@dataclass(frozen=True)
+class Job:
+    """One learner to fit at one cutoff.
 
-    Args:
-        rows: training rows of all stores.
+    Attributes:
+        variant: candidate and size.
         cutoff: column of the last known day.
         method: the learner.
         columns: the features that it may use.
-        sample: seed and the largest number of rows; more are sampled.
+        keep: whether its model and its fitted values are wanted too.
+    """
+
+    variant: Variant
+    cutoff: int
+    method: Learner
+    columns: np.ndarray
+    keep: bool
+
+    @property
+    def key(self) -> tuple[Variant, int]:
+        """Where its Fit is found."""
+        return self.variant, self.cutoff
+
+
+def _pooled_model(rows: Rows, job: Job, sample: tuple[int, int]) -> Model | None:
+    """Fit on the rows known at the cutoff, at most `sample[1]` of them drawn with seed `sample[0]`.
+
+    Returns:
+        None where it is too early for any rows.
     """
     seed, most = sample
-    known = np.flatnonzero((rows.due <= cutoff) & np.isfinite(rows.y))
+    known = np.flatnonzero((rows.due <= job.cutoff) & np.isfinite(rows.y))
     if len(known) > most:
         known = np.sort(np.random.default_rng(seed).choice(known, most, replace=False))
     if len(known) < MIN_LOCAL_ROWS:
-        raise LookupError(f"{len(known)} training rows at column {cutoff}")
+        return None
     residual, weight = residual_of(rows.y[known], rows.base[known]), rows.weight()[known]
-    if cutoff < YEARLY_DAYS:
+    if job.cutoff < YEARLY_DAYS:
         residual = without_drift(residual, weight, rows.origin[known])
-    return method.fit(rows.X[np.ix_(known, columns)], residual, weight)
+    return job.method.fit(rows.X[np.ix_(known, job.columns)], residual, weight)
 
 
 def without_drift(residual: np.ndarray, weight: np.ndarray, origin: np.ndarray) -> np.ndarray:
@@ -133,28 +153,22 @@ def without_drift(residual: np.ndarray, weight: np.ndarray, origin: np.ndarray) 
     return residual - (total / np.maximum(mass, 1e-12))[origin]
 
 
-def _pooled_task(rows, cutoff, method, columns, sample, at, keep) -> tuple[Fit, float]:
+def _pooled_task(rows: Rows, job: Job, sample: tuple[int, int], at: Features) -> tuple[Fit, float]:
     """Fit, forecast and (when asked) explain the training rows; the seconds that it took."""
     start = time.perf_counter()
-    fitted = _fit_and_forecast(rows, cutoff, method, columns, sample, at, keep)
-    return fitted, time.perf_counter() - start
-
-
-def _fit_and_forecast(rows, cutoff, method, columns, sample, at, keep) -> Fit:
-    shape = at.base.shape
-    try:
-        model = fit_pooled(rows, cutoff, method, columns, sample)
-    except LookupError:  # too early for any row: this candidate has nothing to say here
-        return Fit(np.full(shape, np.nan), np.empty(0, np.float32), {})
-    residual = model.predict(at.X[:, :, columns].reshape(-1, len(columns))).reshape(shape)
+    fitted = np.full(len(rows.y) if job.keep else 0, np.nan, np.float32)
+    model = _pooled_model(rows, job, sample)
+    if model is None:  # this candidate has nothing to say yet
+        return Fit(np.full(at.base.shape, np.nan), fitted, {}), time.perf_counter() - start
+    ahead = at.X[:, :, job.columns].reshape(-1, len(job.columns))
+    residual = model.predict(ahead).reshape(at.base.shape)
     forecast = to_units(residual, at.base, at.scale[:, None])
     forecast[at.scale <= 0] = np.nan
-    fitted = np.empty(0, np.float32)
-    if keep:
-        fitted = np.full(len(rows.y), np.nan, np.float32)
-        known = rows.due <= cutoff
-        fitted[known] = model.predict(rows.X[np.ix_(known, columns)])
-    return Fit(forecast, fitted, {-1: model} if keep else {})
+    if job.keep:
+        known = rows.due <= job.cutoff
+        fitted[known] = model.predict(rows.X[np.ix_(known, job.columns)])
+    fit_ = Fit(forecast, fitted, {-1: model} if job.keep else {})
+    return fit_, time.perf_counter() - start
 
 
 @dataclass(frozen=True)
@@ -170,26 +184,25 @@ class StoreTask:
     at: Mapping[int, tuple[np.ndarray, np.ndarray, float]]  # X (H, F), base (H,), scale
 
 
-def _fit_store(task: StoreTask, jobs: Sequence[tuple]) -> dict:
-    """Fit each job (key, cutoff, learner, columns, keep) on one store's rows."""
+def _fit_store(task: StoreTask, jobs: Sequence[Job]) -> dict:
+    """Fit each job on one store's rows: forecast, rows that it learned from, fit there, model."""
     results = {}
-    for key, cutoff, method, columns, keep in jobs:
-        known = np.flatnonzero((task.due <= cutoff) & np.isfinite(task.y))
-        if len(known) < MIN_LOCAL_ROWS or cutoff not in task.at:
+    for job in jobs:
+        known = np.flatnonzero((task.due <= job.cutoff) & np.isfinite(task.y))
+        if len(known) < MIN_LOCAL_ROWS or job.cutoff not in task.at:
             continue
-        X = task.X[np.ix_(known, columns)]
-        model = method.fit(X, residual_of(task.y[known], task.base[known]), None)
-        ahead, base, scale = task.at[cutoff]
-        forecast = to_units(model.predict(ahead[:, columns]), base, scale)
+        X = task.X[np.ix_(known, job.columns)]
+        model = job.method.fit(X, residual_of(task.y[known], task.base[known]), None)
+        ahead, base, scale = task.at[job.cutoff]
+        forecast = to_units(model.predict(ahead[:, job.columns]), base, scale)
         if not np.isfinite(forecast).all():
-            raise FloatingPointError(f"{key[0]} gave a forecast that is not finite")
-        results[key] = (
-            (forecast, known, model.predict(X), model) if keep else (forecast, None, None, None)
-        )
+            raise FloatingPointError(f"{job.variant[0]} gave a forecast that is not finite")
+        kept = (known, model.predict(X), model) if job.keep else (None, None, None)
+        results[job.key] = (forecast, *kept)
     return results
 
 
-def _chunk(tasks: Sequence[StoreTask], jobs: Sequence[tuple]) -> list[tuple]:
+def _chunk(tasks: Sequence[StoreTask], jobs: Sequence[Job]) -> list[tuple]:
     """Several stores after one another; a store that fails does not touch the others."""
     done = []
     for task in tasks:
@@ -235,21 +248,17 @@ def fit(study: Study, wanted: Sequence[tuple[Variant, int]], keep: Sequence[int]
         cutoff: features_at(study.series, study.calendar, cutoff, study.horizon)
         for cutoff in sorted({cutoff for _, cutoff in wanted})
     }
-    jobs = []
-    for variant, cutoff in wanted:
-        columns = _columns(study, variant[0], cutoff)
-        method = learner(study, variant, feature_names(study, variant[0], cutoff))
-        jobs.append(((variant, cutoff), cutoff, method, columns, cutoff in keep))
-    pooled = [job for job in jobs if job[0][0][0] == "direct"]
-    local = [job for job in jobs if job[0][0][0] != "direct"]
+    jobs = [_job(study, variant, cutoff, cutoff in keep) for variant, cutoff in wanted]
+    pooled = [job for job in jobs if job.variant[0] == "direct"]
+    local = [job for job in jobs if job.variant[0] != "direct"]
     sample = (study.seed, study.settings.direct.max_rows)
     results = parallel.run(
         _pooled_task,
-        [(study.rows, cut, method, cols, sample, at[cut], k) for _, cut, method, cols, k in pooled],
+        [(study.rows, job, sample, at[job.cutoff]) for job in pooled],
         study.settings.workers,
         "pooled models",
     )
-    fits.by = {job[0]: result for job, (result, _) in zip(pooled, results, strict=True)}
+    fits.by = {job.key: result for job, (result, _) in zip(pooled, results, strict=True)}
     shared = sum(seconds for _, seconds in results)
     fits.seconds[study.attempted] += shared / max(study.attempted.sum(), 1)
     if local:
@@ -257,16 +266,21 @@ def fit(study: Study, wanted: Sequence[tuple[Variant, int]], keep: Sequence[int]
     return fits
 
 
-def _fit_local(study: Study, jobs: list[tuple], at: Mapping[int, Features], fits: Fits) -> None:
+def _job(study: Study, variant: Variant, cutoff: int, keep: bool) -> Job:
+    columns = _columns(study, variant[0], cutoff)
+    method = learner(study, variant, feature_names(study, variant[0], cutoff))
+    return Job(variant, cutoff, method, columns, keep)
+
+
+def _fit_local(study: Study, jobs: list[Job], at: Mapping[int, Features], fits: Fits) -> None:
     """Fit the stores' own models and add them to `fits`."""
     tasks = _store_tasks(study, at)
     chunks = [(tasks[k : k + CHUNK], jobs) for k in range(0, len(tasks), CHUNK)]
     done = parallel.run(_chunk, chunks, study.settings.workers, "store models")
     shape = (len(study.series.y), study.horizon)
-    kept = {job[0]: job[4] for job in jobs}
-    for key, keeps in kept.items():
-        fitted = np.full(len(study.rows.y) if keeps else 0, np.nan, np.float32)
-        fits.by[key] = Fit(np.full(shape, np.nan), fitted, {})
+    for job in jobs:
+        fitted = np.full(len(study.rows.y) if job.keep else 0, np.nan, np.float32)
+        fits.by[job.key] = Fit(np.full(shape, np.nan), fitted, {})
     for store, result, seconds in (item for chunk in done for item in chunk):
         fits.seconds[store] += seconds
         if isinstance(result, Failure):

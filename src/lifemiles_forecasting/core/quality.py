@@ -125,7 +125,8 @@ def store_metrics(frames: RunFrames, settings: ReportSettings) -> pd.DataFrame:
         One row per store of `frames.stores`: `store_id, partner_code, store_code, store_class,
         attempted, status, reason, quality, champion, test_samples, test_<metric>...,
         coverage_80, coverage_95, naive_wape, test_total, test_forecast_total, forecast_total,
-        weight_<candidate>...`. `status` is that of the training for attempted stores and that of
+        weight_<candidate>...`. R2 and SMAPE of a store that sold nothing in the window are nan.
+        `status` is that of the training for attempted stores and that of
         the forecast for the others. Numbers that a store has not are nan.
     """
     window = TestWindow.of(frames.backtest)
@@ -267,6 +268,8 @@ def _accuracy(window: TestWindow, panel: pd.DataFrame, settings: ReportSettings)
     past = panel[(panel[c.DATE] < window.dates[0]) & panel[c.STORE_ID].isin(ids)]
     history = _matrix(past, c.Y).reindex(ids).to_numpy(dtype=float)
     out = m.evaluate(y, y_hat, names, history).add_prefix("test_").set_axis(ids)
+    # a store that sold nothing in the window: a perfect forecast of zeros proves nothing
+    out.loc[y.sum(axis=1) == 0, ["test_r2", "test_smape"]] = np.nan
     out.insert(0, "test_samples", float(len(window.dates)))
     naive = window.rows(ids, NAIVE)
     naive_wape = m.wape(window.y[naive], window.y_hat[NAIVE][naive]) if len(naive) else []

@@ -55,9 +55,7 @@ class StoreModel:
         """
         state = json.loads(files[STATE])
         if state.get("format") != FORMAT:
-            raise InputError(
-                f"a store model of format {state.get('format')!r}", f"format {FORMAT}"
-            )
+            raise InputError(f"a store model of format {state.get('format')!r}", f"format {FORMAT}")
         own: dict[str, Model] = {}
         for name, names in state["own"].items():
             if name == "ridge":

@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # heavy, and this module is imported at every kedro command
 logger = logging.getLogger(__name__)
 
 
-def build_study(  # noqa: PLR0913 - every run-time parameter is an input of its own
+def build_study(  # noqa: PLR0913, PLR0917 - every run-time parameter is an input of its own
     panel: pd.DataFrame,
     stores: pd.DataFrame,
     modeling: dict[str, Any],
@@ -47,7 +47,7 @@ def run_backtest(study: Study) -> tuple[Backtest, pd.DataFrame, pd.DataFrame]:
     from lifemiles_forecasting.core import backtest
 
     result = backtest.run(study)
-    return result, backtest.to_frame(study, result), backtest.test_intervals(study, result)
+    return result, backtest.to_frame(study, result), backtest.window_intervals(study, result)
 
 
 def describe_fits(
