@@ -1,0 +1,125 @@
+"""Cost of `kedro run`: wall and CPU seconds, peak memory, seconds by stage and by store."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import subprocess
+import sys
+import threading
+import time
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+
+PROJECT = Path(__file__).parents[1]
+STAGES = {
+    "data processing": ("read_transactions", "balance_rows"),
+    "features and rows": ("build_study", "build_study"),
+    "backtest, choice and refit": ("run_backtest", "run_backtest"),
+    "forecasts and metrics": ("describe_fits", "evaluate_stores"),
+    "report and figures": ("build_report", "draw_figures"),
+    "tracking": ("package_run_record", "package_store_runs"),
+}
+
+
+def _watch(process: subprocess.Popen, peak: list[int]) -> None:
+    """Keep the largest memory of the process and its workers together (proportional set size)."""
+    import psutil
+
+    while process.poll() is None:
+        total = 0
+        try:
+            parent = psutil.Process(process.pid)
+            for member in [parent, *parent.children(recursive=True)]:
+                total += member.memory_full_info().pss
+        except psutil.Error:
+            continue  # one of them has just ended
+        peak[0] = max(peak[0], total)
+        time.sleep(0.2)
+
+
+def kedro_run(folder: Path, *arguments: str) -> dict:
+    """Run kedro with its outputs and tracking in `folder` and measure it from outside."""
+    environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
+    parameters = f"--params=data_root={folder}/data"
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kedro", "run", parameters, *arguments],
+        cwd=PROJECT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    peak = [0]
+    watcher = threading.Thread(target=_watch, args=(process, peak), daemon=True)
+    watcher.start()
+    log, _ = process.communicate()
+    watcher.join()
+    if process.returncode:
+        raise SystemExit(log)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return {
+        "wall": time.perf_counter() - start,
+        "cpu": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
+        "peak_mb": peak[0] / 1e6,
+        "log": log,
+        "tracking": environment["MLFLOW_TRACKING_URI"],
+    }
+
+
+def stage_seconds(log: str) -> dict[str, int]:
+    """Wall seconds by stage, read off the log's clock (to the second)."""
+    clock = {}
+    for when, what, node in re.findall(
+        r"(\d\d:\d\d:\d\d) INFO +(Running|Completed) node: (\w+)", log
+    ):
+        clock[what, node] = datetime.strptime(when, "%H:%M:%S")
+    return {
+        stage: int((clock["Completed", last] - clock["Running", first]).total_seconds())
+        for stage, (first, last) in STAGES.items()
+    }
+
+
+def per_store(tracking_uri: str) -> dict[str, float]:
+    """Training and tracking seconds per store of the last training run."""
+    import mlflow
+
+    client = mlflow.MlflowClient(tracking_uri)
+    experiment = client.get_experiment_by_name("LifeMiles_Forecasting_Training")
+    parent = client.search_runs([experiment.experiment_id], "tags.run_level = 'pipeline'")[0]
+    figures = parent.data.metrics
+    stores = figures["total_stores_attempted"]
+    return {
+        "stores": stores,
+        "train": figures["train_seconds"] / stores,
+        "tracking": figures["tracking_seconds"] / stores,
+    }
+
+
+def measure(folder: Path) -> str:
+    """The section of RESULTS.md."""
+    lines, rows = [], []
+    for name, arguments in {"kedro run": (), "kedro run --env=quick": ("--env=quick",)}.items():
+        home = folder / name.replace(" ", "_")
+        home.mkdir(parents=True)
+        run = kedro_run(home, *arguments)
+        store = per_store(run["tracking"])
+        rows.append(
+            {
+                "command": f"`{name}`",
+                "wall s": round(run["wall"], 1),
+                "CPU s": round(run["cpu"], 1),
+                "peak MB": round(run["peak_mb"]),
+                "stores tracked": int(store["stores"]),
+                "training s per store": round(store["train"], 3),
+                "tracking s per store": round(store["tracking"], 4),
+                "tracking / training": f"{100 * store['tracking'] / store['train']:.1f} %",
+            }
+        )
+        stages = ", ".join(f"{stage} {s} s" for stage, s in stage_seconds(run["log"]).items())
+        lines.append(f"`{name}` by stage (wall): {stages}; the rest is start-up.")
+    return "\n\n".join([pd.DataFrame(rows).to_markdown(index=False), *lines])

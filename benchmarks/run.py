@@ -1,0 +1,87 @@
+"""Measure again what RESULTS.md says: `make bench`, or `python benchmarks/run.py [SECTION ...]`.
+
+Sections: accuracy, cost, reading, scale. The last two are larger than the sample: 8.9 million rows, and
+1,115 stores x 942 days; they are run only when named.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+PROJECT = Path(__file__).parents[1]
+RESULTS = Path(__file__).parent / "RESULTS.md"
+TITLES = {
+    "accuracy": "Accuracy on the sample (`local_amount`)",
+    "cost": "Cost on the sample (`billings`)",
+    "reading": "Reading 8.9 million rows",
+    "scale": "1,115 stores x 942 days (synthetic)",
+}
+PACKAGES = ("catboost", "duckdb", "kedro", "mlflow", "numpy", "pandas", "scikit-learn")
+
+
+def _section(name: str, folder: Path) -> str:
+    if name == "accuracy":
+        import accuracy
+        import pandas as pd
+
+        subprocess.run(
+            [
+                *(sys.executable, "-m", "kedro", "run", "--pipelines=data_processing"),
+                f"--params=target=local_amount,data_root={folder}/accuracy",
+            ],
+            cwd=PROJECT,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        primary = folder / "accuracy/03_primary"
+        panel = pd.read_parquet(primary / "panel.parquet")
+        return accuracy.measure(panel, pd.read_parquet(primary / "stores.parquet"))
+    if name == "cost":
+        import cost
+
+        return cost.measure(folder / "cost")
+    import scale
+
+    return scale.reading(folder) if name == "reading" else scale.training(folder)
+
+
+def _machine() -> str:
+    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    return (
+        f"{date.today()}, {os.cpu_count()} cores ({platform.machine()}), "
+        f"Python {platform.python_version()}, {versions}"
+    )
+
+
+def main() -> None:
+    """Measure the named sections and replace them in RESULTS.md."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sections", nargs="*", default=[], choices=[*TITLES, []])
+    names = parser.parse_args().sections or ["accuracy", "cost"]
+    parts = RESULTS.read_text().split("\n## ") if RESULTS.exists() else ["# Results\n"]
+    kept = {part.partition("\n")[0]: part.partition("\n")[2].strip() for part in parts[1:]}
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names:
+            command = f"`python benchmarks/run.py {name}`"
+            body = _section(name, Path(folder))
+            kept[TITLES[name]] = f"{command}; {_machine()}.\n\n{body}"
+            print(f"## {TITLES[name]}\n\n{body}\n")
+    ordered = [title for title in TITLES.values() if title in kept]
+    ordered += [title for title in kept if title not in ordered]
+    text = parts[0].strip() + "\n"
+    text += "".join(f"\n## {title}\n\n{kept[title]}\n" for title in ordered)
+    RESULTS.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
