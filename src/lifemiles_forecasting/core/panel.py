@@ -168,7 +168,9 @@ def fingerprint(panel: pd.DataFrame) -> str:
         panel: `store_id, date, y, transactions`, sorted by store and date.
     """
     digest = hashlib.sha256()
-    digest.update("\n".join(panel[c.STORE_ID]).encode())
+    days = panel.groupby(c.STORE_ID, sort=True).size()
+    digest.update("\n".join(days.index).encode())
+    digest.update(days.to_numpy().astype("<i8").tobytes())
     digest.update(panel[c.DATE].to_numpy().astype("datetime64[D]").astype("<i8").tobytes())
     digest.update(panel[c.Y].to_numpy().astype("<f8").tobytes())
     digest.update(panel[c.TRANSACTIONS].to_numpy().astype("<i8").tobytes())

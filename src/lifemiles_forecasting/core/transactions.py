@@ -47,6 +47,7 @@ REASONS = (
     DUPLICATE,
     EXCESS_REVERSAL,
 )
+FLAW_TYPE = "int16"  # wider than Ibis takes the literals for, so that the cast is written
 USABLE, AFTER_AS_OF = 0, -1  # values of the column `flaw` that are no reason
 
 AMOUNT = "decimal(18, 6)"  # so |amount| < 1e12, and a sum of them is exact
@@ -200,37 +201,38 @@ def with_day(table: ir.Table, column: str, order: str) -> ir.Table:
 
 
 def _number(text: ir.StringValue, decimal: str) -> ir.StringValue:
-    """Return a number's text with a decimal point; null where it cannot be a number."""
+    """A number's text with a decimal point; null where it cannot be a number."""
     import ibis
 
     if decimal == ",":
-        text = ibis.ifelse(text.contains("."), None, text.replace(",", "."))
-    # some engines read 1_000 as a number
-    return ibis.ifelse(text.contains("_"), None, text)
+        return ibis.ifelse(text.contains("."), None, text.replace(",", "."))
+    return text
 
 
 def _exact(text: ir.StringValue, decimal: str) -> ir.DecimalValue:
-    """Return the exact amount; null where the text is none or is out of range."""
+    """The exact amount; null where the text is none or is out of range."""
     direct = _number(text, decimal).try_cast(AMOUNT)
     # white space is looked for only where the text as it is will not do
     return direct.coalesce(_number(text.strip(), decimal).try_cast(AMOUNT))
 
 
 def _flaw_of(text: ir.StringValue, decimal: str) -> ir.IntegerValue:
-    """Return the index in REASONS of what is wrong with an amount; null if nothing is."""
+    """The index in REASONS of what is wrong with an amount; null if nothing is."""
     import ibis
 
     value = _number(text.strip(), decimal).try_cast("float64")
+    # some engines read 1_000 as a number
+    wrong = value.isnull() | value.isnan() | text.contains("_")
     return ibis.cases(
         (text.strip().nullif("").isnull(), REASONS.index(MISSING_AMOUNT)),
-        (value.isnull() | value.isnan(), REASONS.index(NOT_A_NUMBER)),
+        (wrong, REASONS.index(NOT_A_NUMBER)),
         (value.isinf(), REASONS.index(INFINITE)),
         (_exact(text, decimal).isnull(), REASONS.index(IMPLAUSIBLE)),
     )
 
 
 def _amount(table: ir.Table, target: str, decimal: str) -> tuple[ir.DecimalValue, ir.IntegerValue]:
-    """Return the target's amount (null if unusable) and the flaw that explains a null."""
+    """The target's amount and the index in REASONS of what is wrong with it (null: nothing)."""
     import ibis
 
     def single(name: str) -> tuple[ir.DecimalValue, ir.IntegerValue]:
@@ -240,7 +242,8 @@ def _amount(table: ir.Table, target: str, decimal: str) -> tuple[ir.DecimalValue
         return single(target)
     (miles, miles_flaw), (price, price_flaw) = single("miles"), single("mile_price")
     product = (miles.cast("float64") * price.cast("float64")).try_cast(AMOUNT)
-    flaw = ibis.least(miles_flaw, price_flaw).coalesce(REASONS.index(IMPLAUSIBLE))
+    too_large = ibis.ifelse(product.isnull(), REASONS.index(IMPLAUSIBLE), None)
+    flaw = ibis.least(miles_flaw, price_flaw).coalesce(too_large)
     if "billings" not in table.columns:
         return product, flaw
     billed, billed_flaw = single("billings")
@@ -251,27 +254,48 @@ def _amount(table: ir.Table, target: str, decimal: str) -> tuple[ir.DecimalValue
     )
 
 
+def _with_amount(table: ir.Table, target: str, decimal: str) -> ir.Table:
+    """Add the target's `amount`; null where there is none that can be used."""
+    import ibis
+
+    amount = _amount(table, target, decimal)[0]
+    if target not in table.columns:
+        return table.mutate(**{VALUE: amount})
+    # one step for what nearly every row needs; a choice, as DuckDB computes parts of a coalesce
+    # that stand in it twice for every row
+    table = table.mutate(direct=_number(table[target], decimal).try_cast(AMOUNT))
+    chosen = ibis.ifelse(table["direct"].notnull(), table["direct"], amount)
+    return table.mutate(**{VALUE: chosen})
+
+
 def _flaw(
     table: ir.Table, settings: DataSettings, target: str, as_of: date | None, today: date
 ) -> ir.IntegerValue:
-    """Return USABLE, AFTER_AS_OF or the index in REASONS of a row's first flaw."""
+    """USABLE, AFTER_AS_OF or the index in REASONS of a row's first flaw."""
     import ibis
 
-    day = table[c.DATE]
+    day, floor = table[c.DATE], ibis.literal(settings.date_floor)
+    coded = table[c.PARTNER_CODE].notnull() & table[c.STORE_CODE].notnull()
     checks = [
-        (table[c.PARTNER_CODE].isnull() | table[c.STORE_CODE].isnull(), MISSING_CODE),
+        (~coded, MISSING_CODE),
         (day.isnull(), BAD_DATE),
         (day > ibis.literal(today), FUTURE_DATE),
-        (day < ibis.literal(settings.date_floor), EARLY_DATE),
+        (day < floor, EARLY_DATE),
     ]
     if settings.transaction_types:
-        known = table["transaction_type"].isin(list(settings.transaction_types))
-        checks.append((~known.fill_null(False), UNKNOWN_TYPE))
+        known = table["transaction_type"].isin(list(settings.transaction_types)).fill_null(False)
+        checks.append((~known, UNKNOWN_TYPE))
+    else:
+        known = ibis.literal(True)
     cases = [(failed, ibis.literal(REASONS.index(reason))) for failed, reason in checks]
     if as_of is not None:
         cases.insert(0, ((day > ibis.literal(as_of)).fill_null(False), ibis.literal(AFTER_AS_OF)))
-    why = _amount(table, target, settings.decimal)[1].coalesce(REASONS.index(NOT_A_NUMBER))
-    return ibis.cases(*cases, (table[VALUE].isnull(), why), else_=USABLE).cast("int8")
+    last = ibis.literal(today if as_of is None else min(today, as_of))
+    plain = ~table[target].contains("_") if target in table.columns else ibis.literal(False)
+    # nearly every row is sound: to see that first saves the other checks
+    sound = coded & day.between(floor, last) & table[VALUE].notnull() & plain & known
+    why = _amount(table, target, settings.decimal)[1].coalesce(USABLE)
+    return ibis.cases((sound, USABLE), *cases, else_=why).cast(FLAW_TYPE)
 
 
 def classify(
@@ -303,7 +327,7 @@ def classify(
     if ACTIVITY not in codes:
         table = table.mutate(**{ACTIVITY: ibis.null("string")})
     table = with_day(table, settings.date_column, settings.date_order)
-    table = table.mutate(**{VALUE: _amount(table, target, settings.decimal)[0]})
+    table = _with_amount(table, target, settings.decimal)
     flaw = _flaw(table, settings, target, as_of, today)
     return table.select(
         c.DATE, c.PARTNER_CODE, c.STORE_CODE, VALUE, ACTIVITY, TEXTS, **{FLAW: flaw}
@@ -366,7 +390,7 @@ def settle(rows: ir.Table, keep: Callable[[ir.Table], ir.Table]) -> ir.Table:
     import ibis
 
     def flawed(records: ir.Table, reason: str) -> ir.Table:
-        flaw = ibis.literal(REASONS.index(reason), type="int8")
+        flaw = ibis.literal(REASONS.index(reason), type=FLAW_TYPE)
         return records.select(RECORD, **{FLAW: flaw})
 
     duplicate = keep(duplicates(rows))
