@@ -54,15 +54,16 @@ def _truth(study: Study, origins: tuple[int, ...]) -> np.ndarray:
     return np.concatenate([actual(study, origin) for origin in origins], axis=1)
 
 
-def _choose(study: Study, fits: Fits, sizes: list[Variant], origins: tuple[int, ...]) -> Variant:
-    """The size with the smallest error over the origins; the first where there are none."""
+def _choose(study: Study, fits: Fits, sizes: list[Variant], k: int) -> Variant:
+    """The size for window k: of smallest error on the windows before it; the first for window 0."""
+    origins = study.windows[:k]
     if len(sizes) == 1 or not origins:
         return sizes[0]
     y_hat = np.stack(
         [np.concatenate([fits.by[v, o].forecast for o in origins], axis=1) for v in sizes]
     )
-    attempted = study.attempted
-    return sizes[best_size(_truth(study, origins)[attempted], y_hat[:, attempted])]
+    pool = study.attempted_at(study.windows[k])
+    return sizes[best_size(_truth(study, origins)[pool], y_hat[:, pool])]
 
 
 def run(study: Study) -> Backtest:
@@ -76,14 +77,14 @@ def run(study: Study) -> Backtest:
     early = windows[: min(2, len(windows) - 1)]
     everything = [variant for group in sizes.values() for variant in group]
     fits = fitting.fit(study, [(v, o) for v in everything for o in early], keep=())
-    chosen = {name: _choose(study, fits, group, early) for name, group in sizes.items()}
+    chosen = {name: _choose(study, fits, group, len(early)) for name, group in sizes.items()}
     later = (*windows[len(early) :], study.last)
     wanted = [(variant, origin) for variant in chosen.values() for origin in later]
     fits = fits.merge(fitting.fit(study, wanted, keep=later[-2:]))
     y_hat = _closed_forecasts(study)
     for name, group in sizes.items():
         for k, origin in enumerate((*windows, study.last)):
-            variant = _choose(study, fits, group, windows[:k]) if k < len(early) else chosen[name]
+            variant = _choose(study, fits, group, k) if k < len(early) else chosen[name]
             y_hat[name, origin] = fits.by[variant, origin].forecast
     weights = _combine(study, fits, y_hat)
     return Backtest(
@@ -116,13 +117,14 @@ def _combine(study: Study, fits: Fits, y_hat: dict) -> np.ndarray:
     names = study.settings.candidates
     failed = {failure.store_id for failure in fits.failures}
     ids = study.series.store_ids
-    alone = ~study.attempted | np.array([store in failed for store in ids], bool)
+    broken = np.array([store in failed for store in ids], bool)
     only_base = np.array([name == "base" for name in names], float)
     weights = np.tile(only_base, (len(ids), 1))
     for k, origin in enumerate((*study.windows, study.last)):
         earlier = study.windows[: min(k, len(study.windows) - 1)]
         if earlier:
             weights = _weights(study, y_hat, earlier)
+            alone = broken | ~study.attempted_at(origin)
             weights[alone | ~np.isfinite(weights).all(axis=1)] = only_base
         y_hat[BLEND, origin] = _finished(study, y_hat, weights, origin)
     return weights
@@ -130,11 +132,13 @@ def _combine(study: Study, fits: Fits, y_hat: dict) -> np.ndarray:
 
 def _weights(study: Study, y_hat: dict, earlier: tuple[int, ...]) -> np.ndarray:
     attempted, names = study.attempted, study.settings.candidates
+    pool = study.attempted_at(study.windows[len(earlier)])  # the day the weights are made
     weights = np.full((len(attempted), len(names)), np.nan)
     weights[attempted] = store_weights(
         _truth(study, earlier)[attempted],
         _stack(y_hat, names, earlier)[:, attempted],
         study.settings.combine,
+        pool[attempted],
     )
     return weights
 

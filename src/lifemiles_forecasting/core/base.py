@@ -31,8 +31,8 @@ class Base:
     ahead: np.ndarray
 
     def forecast(self) -> np.ndarray:
-        """(S, H) target units."""
-        return self.level[:, None] * self.profile[:, self.ahead]
+        """(S, H) target units, never negative (a store may net more reversals than sales)."""
+        return np.maximum(self.level[:, None] * self.profile[:, self.ahead], 0.0)
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:

@@ -66,7 +66,9 @@ def pooled_weights(y: np.ndarray, y_hat: np.ndarray) -> np.ndarray:
     return (1 - EQUAL_SHARE) * best / best.sum() + EQUAL_SHARE * equal
 
 
-def store_weights(y: np.ndarray, y_hat: np.ndarray, settings: CombineSettings) -> np.ndarray:
+def store_weights(
+    y: np.ndarray, y_hat: np.ndarray, settings: CombineSettings, pool: np.ndarray
+) -> np.ndarray:
     """Weights of K candidates for S stores: the pooled ones, tilted by the store's own errors.
 
     A store's weight is proportional to pooled * (r_own / r_pooled)^(-power * trust), where r is
@@ -77,14 +79,15 @@ def store_weights(y: np.ndarray, y_hat: np.ndarray, settings: CombineSettings) -
         y: (S, N) target units of the validation windows, nan before a store's first day.
         y_hat: (K, S, N) target units.
         settings: power and shrinkage.
+        pool: (S,) bool, the stores that the pooled weights and errors are taken from.
 
     Returns:
         (S, K), each row sums to 1; nan for a store that no candidate can forecast.
     """
     errors = absolute_errors(y, y_hat)
     complete = np.isfinite(errors)
-    pooled = pooled_weights(y, y_hat)
-    shared = complete.all(axis=0)
+    pooled = pooled_weights(y[pool], y_hat[:, pool])
+    shared = complete.all(axis=0) & pool
     own = np.where(complete, errors, 0.0)
     total = errors[:, shared].sum(axis=1, keepdims=True)
     tilt = _relative(own, pooled, complete) / _relative(total, pooled, np.ones_like(total, bool))

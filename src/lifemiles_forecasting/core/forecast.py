@@ -66,7 +66,8 @@ def forecast_all(
         zero_rule.dust_floor(everyone, spread.level),
     )
     row = pd.Index(everyone.store_ids).get_indexer(study.series.store_ids)
-    forecast[row] = result.y_hat[BLEND, study.last]
+    blended = result.y_hat[BLEND, study.last]
+    forecast[row] = np.where(np.isfinite(blended), blended, forecast[row])
     status = statuses(study, result, everyone)
     forecast[status == DORMANT] = 0.0
     limits = bounds(forecast, intervals.offsets(forecast, spread))

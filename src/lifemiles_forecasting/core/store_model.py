@@ -8,6 +8,7 @@ are kept once per run, not once per store.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -39,7 +40,8 @@ class StoreModel:
     Attributes:
         state: `format, store_id, partner_code, store_code, origin, status, weights` (by
             candidate), `values` (H by pooled or closed-form candidate), `features` (names),
-            `X` (H x F), `base` (H), `scale`, `closed` (H), `floor`, `offsets` (H x 4).
+            `X` (H x F, null where there is nothing to look at), `base` (H), `scale`,
+            `closed` (H), `floor`, `offsets` (H x 4).
         own: the store's own fitted models by candidate.
     """
 
@@ -71,7 +73,7 @@ class StoreModel:
             own[name] = list(model.features)
             files["ridge.json" if isinstance(model, RidgeModel) else f"{name}.cbm"] = model.dump()
         state = {**self.state, "format": FORMAT, "own": own}
-        return {STATE: json.dumps(state).encode(), **files}
+        return {STATE: json.dumps(_without_nan(state), allow_nan=False).encode(), **files}
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -142,6 +144,15 @@ class StoreModel:
                 "Train anew to forecast from a later day.",
             )
         return table.iloc[wanted - 1].reset_index(drop=True)
+
+
+def _without_nan(value: Any) -> Any:
+    """The same with None for nan, which JSON does not know; numpy reads it back as nan."""
+    if isinstance(value, Mapping):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def scaler_of(own: Mapping[str, Model], scale: float) -> dict[str, Any]:

@@ -27,6 +27,7 @@ class Study:
         horizon: H, days ahead.
         settings: backtest, candidates and combination.
         seed: of every learner.
+        min_samples: active days that a store needs for models of its own.
     """
 
     series: Series
@@ -36,11 +37,23 @@ class Study:
     horizon: int
     settings: ModelSettings
     seed: int
+    min_samples: int = MIN_HISTORY
 
     @property
     def last(self) -> int:
         """Column of the last known day: the origin of the forecasts."""
         return len(self.series.dates) - 1
+
+    def attempted_at(self, origin: int) -> np.ndarray:
+        """(S,) bool: those of the attempted stores that a run on that day would have attempted.
+
+        What is shared by stores (sizes, pooled weights) is learned from these alone, and only
+        they are blended: a store that earns its models in a window must not be seen before it.
+        """
+        if origin >= self.last:
+            return self.attempted
+        sold = np.nan_to_num(self.series.y[:, : origin + 1]) != 0
+        return self.attempted & (sold.sum(axis=1) >= self.min_samples)
 
     @property
     def windows(self) -> tuple[int, ...]:
@@ -100,9 +113,14 @@ def prepare(
 
 
 def build_study(
-    series: Series, attempted: np.ndarray, horizon: int, settings: ModelSettings, seed: int
+    series: Series,
+    attempted: np.ndarray,
+    horizon: int,
+    settings: ModelSettings,
+    seed: int,
+    min_samples: int = MIN_HISTORY,
 ) -> Study:
     """Look the holidays up and build the training rows."""
     calendar = Calendar.of(series, horizon)
     rows = collect(series, calendar, horizon, settings.origin_step)
-    return Study(series, calendar, rows, attempted, horizon, settings, seed)
+    return Study(series, calendar, rows, attempted, horizon, settings, seed, min_samples)

@@ -1,4 +1,4 @@
-"""Candidates without learning: they read the history and answer at once."""
+"""Candidates without learning: they read the history and answer at once, never below zero."""
 
 from __future__ import annotations
 
@@ -10,22 +10,27 @@ from lifemiles_forecasting.core.base import fit_base
 from lifemiles_forecasting.core.series import Series
 
 
+def _weeks(history: Series, weeks: int) -> np.ndarray:
+    """(S, weeks, 7) the last days, nan where the history is shorter; slot 0 follows the origin."""
+    recent = history.y[:, -7 * weeks :]
+    full = np.full((len(recent), 7 * weeks), np.nan)
+    full[:, full.shape[1] - recent.shape[1] :] = recent
+    return full.reshape(-1, weeks, 7)
+
+
 def seasonal_naive(history: Series, horizon: int) -> np.ndarray:
-    """The last week, repeated. (S, horizon) target units; nan for a store without a full week."""
-    week = history.y[:, -7:]
-    return week[:, np.arange(horizon) % 7]
+    """The last week, repeated. (S, horizon) target units; nan for a day that it did not see."""
+    week = _weeks(history, 1)[:, 0]
+    return np.maximum(week[:, np.arange(horizon) % 7], 0.0)
 
 
 def window_average(history: Series, horizon: int, weeks: int = 8) -> np.ndarray:
     """Mean of the same weekday over the last weeks. (S, horizon) target units."""
-    recent = history.y[:, -7 * weeks :]
-    full = np.full((len(recent), 7 * weeks), np.nan)
-    full[:, full.shape[1] - recent.shape[1] :] = recent
-    seen = np.isfinite(full).reshape(-1, weeks, 7)
-    total = np.where(seen, full.reshape(-1, weeks, 7), 0.0).sum(1)
-    count = seen.sum(1)
+    recent = _weeks(history, weeks)
+    seen = np.isfinite(recent)
+    total, count = np.where(seen, recent, 0.0).sum(1), seen.sum(1)
     mean = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
-    return mean[:, np.arange(horizon) % 7]
+    return np.maximum(mean[:, np.arange(horizon) % 7], 0.0)
 
 
 def base(history: Series, horizon: int) -> np.ndarray:

@@ -36,7 +36,7 @@ def build_study(  # noqa: PLR0913, PLR0917 - every run-time parameter is an inpu
     settings = parse(ModelSettings, modeling)
     everyone = Series.from_frames(panel, stores)
     chosen, attempted = study.prepare(everyone, horizon, min_samples, max_stores)
-    built = study.build_study(chosen, attempted, horizon, settings, seed)
+    built = study.build_study(chosen, attempted, horizon, settings, seed, min_samples)
     for country in built.calendar.unknown:
         logger.warning("No public holidays known for country %r: none are used.", country)
     return built

@@ -1,0 +1,139 @@
+"""The audit of the one rule: nothing computed for origin t may read a row dated after t.
+
+The future is changed in several ways, everything is computed anew, and whatever differs in a
+single bit is named. A name in the result is a leak; an empty list is the proof that was sought.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+
+from lifemiles_forecasting.core import backtest
+from lifemiles_forecasting.core.calendar import Calendar
+from lifemiles_forecasting.core.candidates.closed import CLOSED
+from lifemiles_forecasting.core.config import ModelSettings
+from lifemiles_forecasting.core.intervals import Spread, bounds
+from lifemiles_forecasting.core.rows import features_at
+from lifemiles_forecasting.core.series import Series
+from lifemiles_forecasting.core.study import Study, build_study, prepare
+from lifemiles_forecasting.core.synthetic import with_values
+
+Build = Callable[[Series, int], Mapping[str, np.ndarray]]
+
+
+def other_futures(series: Series, origin: int, seed: int = 0) -> Iterator[tuple[str, Series]]:
+    """The same past with other values after `origin`.
+
+    Args:
+        series: at least a day longer than the origin.
+        origin: column of the last day that stays as it is.
+        seed: of the made-up values.
+
+    Yields:
+        A name and the series: `louder`, `silent`, `noise` (stores swap their futures too),
+        `busy` (every store sells every day, stores that had not started start at once and short
+        ones gain days), `unborn` (stores that start after the origin never do).
+    """
+    past, future = series.y[:, : origin + 1], series.y[:, origin + 1 :]
+    rng = np.random.default_rng(seed)
+    started = np.isfinite(past).any(axis=1)[:, None]
+    noise = 1e4 * rng.lognormal(0, 2, future.shape)
+    futures = {
+        "louder": 1000 * future + 7,
+        "silent": 0 * future,
+        "noise": np.where(np.isfinite(future), rng.permutation(noise), np.nan),
+        "busy": noise + 1,
+        "unborn": np.where(started, future[:, ::-1], np.nan),
+    }
+    for name, values in futures.items():
+        yield name, with_values(series, np.concatenate([past, values], axis=1))
+
+
+def future_perturbation(build: Build, series: Series, origin: int) -> list[str]:
+    """Names of what changes when only the days after `origin` change.
+
+    Args:
+        build: computes named arrays for the origin from a series that goes on after it.
+        series: the data.
+        origin: column of the last day that may be read.
+
+    Returns:
+        Sorted names whose arrays differ in any value or in their shape, or that come and go;
+        nothing where the one rule holds.
+    """
+    known = build(series, origin)
+    changed: set[str] = set()
+    for _, other in other_futures(series, origin):
+        seen = build(other, origin)
+        changed |= known.keys() ^ seen.keys()
+        changed |= {
+            name for name in known.keys() & seen.keys() if not _same(known[name], seen[name])
+        }
+    return sorted(changed)
+
+
+def _same(known: np.ndarray, seen: np.ndarray) -> bool:
+    return np.array_equal(known, seen, equal_nan=known.dtype.kind == "f")
+
+
+def features(horizon: int) -> Build:
+    """What to audit: every feature, the base, the scale and the choice of training rows."""
+
+    def build(series: Series, origin: int) -> dict[str, np.ndarray]:
+        at = features_at(series, Calendar.of(series, horizon), origin, horizon)
+        named = {name: at.X[:, :, k] for k, name in enumerate(at.names)}
+        return {**named, "base": at.base, "scale": at.scale, "usable": at.usable}
+
+    return build
+
+
+def closed_forms(horizon: int) -> Build:
+    """What to audit: the candidates that do not learn."""
+
+    def build(series: Series, origin: int) -> dict[str, np.ndarray]:
+        history = series.until(origin + 1)
+        return {name: forecast(history, horizon) for name, forecast in CLOSED.items()}
+
+    return build
+
+
+def forecasts(horizon: int, settings: ModelSettings, min_samples: int, seed: int) -> Build:
+    """What to audit: every candidate, the blend, weights, sizes, zero rule and intervals.
+
+    The origin must be one of the backtest's windows. Which stores a run attempts depends on all
+    of its data, as `min_samples` does; a store's own models are therefore compared where a run
+    on that day would have attempted it.
+    """
+
+    def build(series: Series, origin: int) -> dict[str, np.ndarray]:
+        chosen, attempted = prepare(series, horizon, min_samples, None)
+        study = build_study(chosen, attempted, horizon, settings, seed, min_samples)
+        result = backtest.run(study)
+        own = study.attempted_at(origin)
+        named = {
+            name: values[own] if name in ("local_catboost", "ridge") else values
+            for (name, made), values in result.y_hat.items()
+            if made == origin
+        }
+        closed, floor = backtest.closed_and_floor(study, origin)
+        named |= {"closed days": closed, "dust floor": floor}
+        if origin == study.windows[-1]:
+            named |= _test_window(study, result, own)
+        return named
+
+    return build
+
+
+def _test_window(study: Study, result: backtest.Backtest, own: np.ndarray) -> dict[str, np.ndarray]:
+    """What is chosen before the test window and measured in it."""
+    origin = study.windows[-1]
+    forecast = result.y_hat[backtest.BLEND, origin]
+    spread = Spread.of(study.series.until(origin + 1))
+    offsets = result.intervals.offsets(np.nan_to_num(forecast), spread)
+    return {
+        "weights": result.weights[own],
+        "sizes": np.array(sorted(result.sizes.items())),
+        "intervals": bounds(forecast, offsets),
+    }
