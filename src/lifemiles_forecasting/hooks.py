@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,10 +123,25 @@ def tracking_config(loader: AbstractConfigLoader, project_path: Path) -> dict[st
     Args:
         loader: Kedro's configuration loader.
         project_path: root of the project.
+
+    Raises:
+        ConfigError: an environment variable that it takes a value from is not set.
     """
+    from omegaconf.errors import InterpolationResolutionError
+
     from lifemiles_forecasting.tracking.store import absolute_uri, artifact_location
 
-    config = dict(loader["mlflow"])
+    try:
+        config = dict(loader["mlflow"])
+    except InterpolationResolutionError as error:
+        missing = re.search(r"Environment variable '(.+?)' not found", str(error))
+        if missing is None:
+            raise
+        raise ConfigError(
+            f"no environment variable {missing[1]}",
+            f"it to be set, because {error.full_key} of mlflow.yml is taken from it",
+            "Set it, or choose another --env",
+        ) from None
     server = dict(config.get("server") or {})
     server["mlflow_tracking_uri"] = absolute_uri(server.get("mlflow_tracking_uri"), project_path)
     tracking = dict(config.get("tracking") or {})
