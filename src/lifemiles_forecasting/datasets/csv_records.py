@@ -11,6 +11,7 @@ import csv
 import gzip
 import io
 import zlib
+from array import array
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,7 +104,7 @@ class Survey:
         unreadable: line number and text of each other line; blank lines are neither.
     """
 
-    starts: list[int] = field(default_factory=list)
+    starts: array[int] = field(default_factory=lambda: array("q"))  # a fifth of a list's memory
     unreadable: list[tuple[int, str]] = field(default_factory=list)
 
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 import weakref
+from array import array
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +61,7 @@ class FileRows:
     texts: ir.Table
     typed: ir.Table
     rows: int
-    starts: list[int] | None
+    starts: array[int] | None
     unreadable: list[tuple[int, str]]
 
     @property
@@ -237,7 +238,10 @@ class _Engine:
             return None
         # the table of rejects is filled by the scan alone, and stays empty for a sound file
         damaged = self.connection.table(rejects).count().execute()
-        return None if damaged else self.connection.table(name)
+        if damaged:
+            self.connection.drop_table(name)
+            return None
+        return self.connection.table(name)
 
     def mend(self, path: Path, form: Form, width: int) -> tuple[Path, csv_records.Survey]:
         """A copy of a damaged file's readable records, and the account of the others."""
