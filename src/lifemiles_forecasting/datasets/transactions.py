@@ -239,7 +239,7 @@ class _Engine:
         # the table of rejects is filled by the scan alone, and stays empty for a sound file
         damaged = self.connection.table(rejects).count().execute()
         if damaged:
-            self.connection.drop_table(name)
+            self.connection.raw_sql(f"DROP TABLE {name}")
             return None
         return self.connection.table(name)
 
