@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from datetime import date
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -137,13 +137,18 @@ class Parameters(Closed):
 
 def _known_keys(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
     """The keys that `model` accepts at `path`, for the suggestion in the message."""
+    kind: Any = model
     for key in path:
-        field = model.model_fields.get(str(key))
-        inner = field.annotation if field else None
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
-            return []
-        model = inner
-    return sorted(model.model_fields)
+        if _is_model(kind):
+            field = kind.model_fields.get(str(key))
+            kind = field.annotation if field else None
+        else:  # a mapping: any key leads to its kind of value
+            kind = (get_args(kind) or (None,))[-1]
+    return sorted(kind.model_fields) if _is_model(kind) else []
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def parse(model: type[M], values: dict[str, Any]) -> M:

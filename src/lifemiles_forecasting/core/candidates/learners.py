@@ -112,8 +112,11 @@ class CatBoostLearner:
         """See `Learner`."""
         from catboost import CatBoostRegressor
 
+        # a store that always sells the same is no failure, but leaves nothing to sample by
+        constant = {"allow_const_label": True, "bootstrap_type": "No"}
         booster = CatBoostRegressor(
             **self.settings.model_dump(),
+            **(constant if np.ptp(residual) == 0 else {}),
             border_count=self.border_count,
             random_seed=self.seed,
             thread_count=1,
@@ -121,6 +124,8 @@ class CatBoostLearner:
             verbose=False,
         )
         booster.fit(X, residual, sample_weight=weight)
+        for stamp in ("model_guid", "train_finish_time"):  # the same rows give the same file
+            booster.get_metadata()[stamp] = ""
         return CatBoostModel(self.features, booster)
 
 

@@ -1,0 +1,172 @@
+"""Configuration: every refusal names the parameter, what it is and what would do."""
+
+import re
+
+import pytest
+
+from lifemiles_forecasting.core.config import (
+    Closed,
+    ModelSettings,
+    Parameters,
+    ReportSettings,
+    parse,
+)
+from lifemiles_forecasting.core.errors import ConfigError
+
+SIZES = {"small": {"iterations": 5, "depth": 2, "learning_rate": 0.1}}
+
+
+@pytest.fixture
+def modeling():
+    return {
+        "candidates": ["base", "direct"],
+        "direct": {"sizes": SIZES},
+        "local_catboost": {"sizes": SIZES},
+        "ridge": {"alphas": {"one": 1}},
+        "combine": {"shrink_days": 10},
+    }
+
+
+@pytest.fixture
+def everything(modeling):
+    return {
+        "data_root": "data",
+        "raw_transactions": "data/01_raw/transactions",
+        "data_processing": {"columns": {"partner_code": ["Partner Code"]}},
+        "modeling": modeling,
+        "reporting": {"tiers": {}, "metrics": ["wape"]},
+    }
+
+
+def refusal(model, values):
+    with pytest.raises(ConfigError) as caught:
+        parse(model, values)
+    return str(caught.value)
+
+
+def test_defaults(everything):
+    parameters = parse(Parameters, everything)
+    assert (parameters.target, parameters.horizon, parameters.min_samples) == ("billings", 28, 56)
+    assert parameters.max_stores is None
+    assert parameters.modeling.direct.sizes["small"].l2_leaf_reg == 3
+    assert parameters.modeling.n_windows == 3
+
+
+def test_settings_do_not_change_after_parsing(modeling):
+    settings = parse(ModelSettings, modeling)
+    with pytest.raises(ValueError, match="frozen"):
+        settings.n_windows = 5
+
+
+def test_parse_does_not_modify_its_input(everything):
+    before = repr(everything)
+    parse(Parameters, everything)
+    assert repr(everything) == before
+
+
+def test_parse_ConfigError_when_key_is_unknown(everything):
+    message = refusal(Parameters, {**everything, "horizn": 3})
+    assert message.startswith("found an unknown parameter 'horizn'; expected one of as_of, data_")
+    assert message.endswith(". Did you mean 'horizon'?")
+
+
+def test_parse_ConfigError_when_nested_key_is_unknown(everything):
+    everything["modeling"]["combine"] = {"shrink_day": 4}
+    assert refusal(Parameters, everything) in (
+        "found no parameter 'modeling.combine.shrink_days'; "
+        "expected it in conf/base/parameters*.yml",
+        "found an unknown parameter 'modeling.combine.shrink_day'; expected one of power, "
+        "shrink_days. Did you mean 'shrink_days'?",
+    )
+    everything["modeling"]["combine"] = {"shrink_days": 4, "powr": 2}
+    assert refusal(Parameters, everything) == (
+        "found an unknown parameter 'modeling.combine.powr'; expected one of power, shrink_days. "
+        "Did you mean 'power'?"
+    )
+
+
+def test_parse_ConfigError_when_nothing_is_near(everything):
+    message = refusal(Parameters, {**everything, "xyz": 3})
+    assert "Did you mean" not in message
+
+
+def test_parse_ConfigError_when_key_of_a_size_is_unknown(modeling):
+    modeling["direct"] = {"sizes": {"small": {**SIZES["small"], "dept": 3}}}
+    assert refusal(ModelSettings, modeling) == (
+        "found an unknown parameter 'direct.sizes.small.dept'; expected one of depth, iterations, "
+        "l2_leaf_reg, learning_rate, min_data_in_leaf. Did you mean 'depth'?"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"horizon": 0},
+            "found parameter 'horizon' = 0; expected input should be greater than or equal to 1",
+        ),
+        (
+            {"horizon": 181},
+            "found parameter 'horizon' = 181; expected input should be less than or equal to 180",
+        ),
+        (
+            {"horizon": "x"},
+            "found parameter 'horizon' = 'x'; expected input should be a valid integer, "
+            "unable to parse string as an integer",
+        ),
+        (
+            {"target": "profit"},
+            "found parameter 'target' = 'profit'; expected input should be 'billings', "
+            "'local_amount' or 'miles'",
+        ),
+        (
+            {"max_stores": 0},
+            "found parameter 'max_stores' = 0; expected input should be greater than or equal to 1",
+        ),
+        (
+            {"min_samples": 10},
+            "found parameter 'min_samples' = 10; "
+            "expected input should be greater than or equal to 28",
+        ),
+    ],
+)
+def test_parse_ConfigError_when_value_cannot_be_used(everything, change, message):
+    assert refusal(Parameters, everything | change) == message
+
+
+@pytest.mark.parametrize("as_of", [20170630, "30.6.2017", "2017-02-30"])
+def test_parse_ConfigError_when_as_of_is_no_date(everything, as_of):
+    message = refusal(Parameters, {**everything, "as_of": as_of})
+    assert re.match(r"found parameter 'as_of' = .*; expected ", message)
+
+
+def test_as_of_is_read_from_text(everything):
+    assert str(parse(Parameters, {**everything, "as_of": "2017-06-30"}).as_of) == "2017-06-30"
+
+
+@pytest.mark.parametrize("candidates", [["direct"], ["base", "base"], []])
+def test_parse_ConfigError_when_the_fallback_is_missing_or_repeated(modeling, candidates):
+    message = refusal(ModelSettings, modeling | {"candidates": candidates})
+    assert "without repeats that holds base, the fallback of every store" in message
+
+
+def test_parse_ConfigError_when_candidate_is_unknown(modeling):
+    message = refusal(ModelSettings, modeling | {"candidates": ["base", "prophet"]})
+    assert message.startswith("found parameter 'candidates.1' = 'prophet'; expected input should")
+
+
+def test_parse_ConfigError_when_a_group_is_missing(everything):
+    del everything["modeling"]
+    message = "found no parameter 'modeling'; expected it in conf/base/parameters*.yml"
+    assert refusal(Parameters, everything) == message
+
+
+def subclasses(model):
+    return [model, *(deep for kind in model.__subclasses__() for deep in subclasses(kind))]
+
+
+@pytest.mark.parametrize("model", subclasses(Closed))
+def test_every_group_is_closed_and_frozen(model):
+    assert model.model_config["extra"] == "forbid"
+    assert model.model_config["frozen"]
+    assert issubclass(ReportSettings, Closed)

@@ -1,0 +1,26 @@
+"""Messages, and the way back from a worker process."""
+
+import pickle
+
+import pytest
+
+from lifemiles_forecasting.core.errors import (
+    ConfigError,
+    ForecastingError,
+    InputError,
+    TrackingError,
+)
+
+
+@pytest.mark.parametrize("kind", [ForecastingError, InputError, ConfigError, TrackingError])
+def test_message_and_pickle(kind):
+    error = kind("a pear", "an apple", "Look again.")
+    assert str(error) == "found a pear; expected an apple. Look again."
+    back = pickle.loads(pickle.dumps(error))
+    assert type(back) is kind
+    assert (back.found, back.expected, back.hint) == ("a pear", "an apple", "Look again.")
+    assert str(back) == str(error)
+
+
+def test_message_without_a_hint():
+    assert str(InputError("a pear", "an apple")) == "found a pear; expected an apple"

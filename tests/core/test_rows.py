@@ -1,0 +1,87 @@
+"""Training rows: each one against the features and the days that it stands for."""
+
+import numpy as np
+import pytest
+
+from lifemiles_forecasting.core.calendar import Calendar
+from lifemiles_forecasting.core.features import MIN_HISTORY, build
+from lifemiles_forecasting.core.rows import collect, features_at, training_origins
+
+
+@pytest.fixture(scope="module")
+def calendar(made):
+    return Calendar.of(made.series, 14)
+
+
+@pytest.fixture(scope="module")
+def rows(made, calendar):
+    return collect(made.series, calendar, 14)
+
+
+@pytest.mark.parametrize(
+    ("days", "step", "expected"),
+    [
+        (400, None, 7),
+        (401, None, 14),
+        (100, 3, 3),
+    ],
+)
+def test_origins_are_aligned_with_the_last_day(days, step, expected):
+    origins = training_origins(days, step)
+    assert set(np.diff(origins)) == {expected}
+    assert origins[-1] == days - 1 - expected
+    assert MIN_HISTORY <= origins[0] < MIN_HISTORY + expected
+
+
+@pytest.mark.parametrize("days", [1, 20, 56, 60, 63])
+def test_no_origins_in_a_short_history(days):
+    assert training_origins(days, None) == []
+
+
+def test_rows_hold_what_was_known_and_what_followed(made, calendar, rows):
+    y, random = made.series.y, np.random.default_rng(0)
+    for k in random.choice(len(rows.y), 100, replace=False):
+        store, origin, due = rows.store[k], rows.origin[k], rows.due[k]
+        assert 1 <= due - origin <= 14
+        at = build(made.series.until(origin + 1), calendar, 14)
+        np.testing.assert_array_equal(rows.X[k], at.X[store, due - origin - 1])
+        assert rows.scale[k] == pytest.approx(at.scale[store])
+        assert rows.base[k] * rows.scale[k] == pytest.approx(
+            at.base[store, due - origin - 1], rel=1e-5
+        )
+        if due < y.shape[1]:
+            assert rows.y[k] * rows.scale[k] == pytest.approx(y[store, due], rel=1e-5)
+        else:
+            assert np.isnan(rows.y[k])
+
+
+def test_rows_are_sorted_by_store_and_bounded(made, rows):
+    assert (np.diff(rows.store) >= 0).all()
+    for store in range(len(made.series.y)):
+        own = slice(rows.bounds[store], rows.bounds[store + 1])
+        assert (rows.store[own] == store).all()
+    assert rows.bounds[-1] == len(rows.y)
+
+
+def test_only_usable_stores_have_rows(made, calendar, rows):
+    for origin in np.unique(rows.origin):
+        at = features_at(made.series, calendar, origin, 14)
+        having = np.unique(rows.store[rows.origin == origin])
+        np.testing.assert_array_equal(having, np.flatnonzero(at.usable))
+
+
+def test_weight_falls_with_the_noise_of_the_store(made, rows):
+    weight = rows.weight()
+    assert np.isfinite(weight).all()
+    steady, rare = (rows.store == made.row(kind) for kind in ("weekly", "intermittent"))
+    assert weight[steady].min() > weight[rare].max()
+
+
+def test_short_history_gives_no_rows_but_all_names(made):
+    short = made.series.until(60)
+    calendar = Calendar.of(short, 7)
+    rows = collect(short, calendar, 7)
+    assert rows.X.shape == (0, len(build(short, calendar, 7).names))
+    assert rows.names == build(short, calendar, 7).names
+    assert (rows.bounds == 0).all()
+    assert rows.weight().shape == (0,)
