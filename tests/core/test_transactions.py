@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from lifemiles_forecasting.core import transactions as t
 from lifemiles_forecasting.core.config import DataSettings, parse
 from lifemiles_forecasting.core.errors import InputError
+from lifemiles_forecasting.core.headers import resolve_columns
 
 CONF = Path(__file__).parents[2] / "conf/base/parameters_data_processing.yml"
 DATA = parse(DataSettings, yaml.safe_load(CONF.read_text("utf-8"))["data_processing"])
@@ -197,24 +198,24 @@ def test_codes_are_text_without_outer_white_space(engine):
 
 def test_names_are_found_without_case_accents_and_spaces():
     header = ["PARTNERCODE", "store code ", "Process  Date", "facturacion", "More"]
-    found = t.resolve_columns(header, "a.csv", DATA, "billings")
+    found = resolve_columns(header, "a.csv", DATA, "billings")
     assert found == {"partner_code": 0, "store_code": 1, "process_date": 2, "billings": 3}
 
 
 def test_an_exact_name_wins_over_a_similar_one():
-    found = t.resolve_columns(["FACTURACION", *HEADER], "a.csv", DATA, "billings")
+    found = resolve_columns(["FACTURACION", *HEADER], "a.csv", DATA, "billings")
     assert found["billings"] == 4
 
 
 def test_input_error_when_two_columns_are_equally_similar():
     header = [*HEADER[:3], "FACTURACION", "facturaciòn"]
     with pytest.raises(InputError, match=r"columns 'FACTURACION' and 'facturaciòn' in a\.csv"):
-        t.resolve_columns(header, "a.csv", DATA, "billings")
+        resolve_columns(header, "a.csv", DATA, "billings")
 
 
 def test_input_error_when_a_name_stands_twice():
     with pytest.raises(InputError, match=r"'Miles' more than once in the header of a\.csv"):
-        t.resolve_columns([*HEADER, "Miles", "Miles"], "a.csv", DATA, "billings")
+        resolve_columns([*HEADER, "Miles", "Miles"], "a.csv", DATA, "billings")
 
 
 @pytest.mark.parametrize(
@@ -233,12 +234,12 @@ def test_input_error_when_a_name_stands_twice():
 )
 def test_input_error_names_the_missing_column(header, target, message):
     with pytest.raises(InputError, match=message):
-        t.resolve_columns(header, "a.csv", DATA, target)
+        resolve_columns(header, "a.csv", DATA, target)
 
 
 def test_a_transaction_type_is_required_only_when_types_are_configured():
     with pytest.raises(InputError, match="no column 'Transaction Type'"):
-        t.resolve_columns(HEADER, "a", configured(transaction_types=["Accrual"]), "billings")
+        resolve_columns(HEADER, "a", configured(transaction_types=["Accrual"]), "billings")
 
 
 def settled(engine, rows: pd.DataFrame) -> dict[int, str]:

@@ -20,6 +20,7 @@ from kedro.io import DatasetError
 from lifemiles_forecasting.core import transactions as t
 from lifemiles_forecasting.core.config import DataSettings, parse
 from lifemiles_forecasting.core.errors import InputError
+from lifemiles_forecasting.core.headers import resolve_columns
 from lifemiles_forecasting.core.panel import daily_panel, fingerprint, store_days
 from lifemiles_forecasting.datasets.transactions import TransactionFilesDataset
 
@@ -43,7 +44,7 @@ class Result:
         reading = files.read(
             data.separator,
             data.encoding,
-            partial(t.resolve_columns, settings=data, target=target),
+            partial(resolve_columns, settings=data, target=target),
             partial(t.classify, settings=data, target=target, as_of=None, today=date(2020, 1, 1)),
         )
         rejected = t.settle(reading.rows, reading.keep)

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
 from lifemiles_forecasting.core import columns as c
+from lifemiles_forecasting.core.names import plain
 from lifemiles_forecasting.core.series import Series
 
 FAR = 30  # days; a holiday further away than this is no holiday in sight
 NAMES = ("holiday", "days_to_holiday", "days_since_holiday", "holidays_in_week")
-
-
-def _plain(text: str) -> str:
-    """Lower case without accents and outer white space."""
-    decomposed = unicodedata.normalize("NFKD", text.strip().casefold())
-    return "".join(char for char in decomposed if not unicodedata.combining(char))
 
 
 @lru_cache
@@ -29,13 +23,13 @@ def _codes() -> dict[str, str]:
     from holidays import list_supported_countries
 
     supported = set(list_supported_countries(include_aliases=False))
-    known = {_plain(code): code for code in supported}
+    known = {plain(code): code for code in supported}
     for alias, codes in get_global("territory_aliases").items():  # the three-letter codes
         if len(codes) == 1 and codes[0] in supported:
-            known[_plain(alias)] = codes[0]
+            known[plain(alias)] = codes[0]
     for language in ("es", "en"):
         names = Locale(language).territories
-        known |= {_plain(name): code for code, name in names.items() if code in supported}
+        known |= {plain(name): code for code, name in names.items() if code in supported}
     return known
 
 
@@ -45,7 +39,7 @@ def country_code(name: str | None) -> str | None:
     >>> country_code("Estados Unidos"), country_code("colombia"), country_code("Atlantis")
     ('US', 'CO', None)
     """
-    return _codes().get(_plain(name)) if isinstance(name, str) else None
+    return _codes().get(plain(name)) if isinstance(name, str) else None
 
 
 def holiday_dates(code: str | None, first: np.datetime64, last: np.datetime64) -> np.ndarray:

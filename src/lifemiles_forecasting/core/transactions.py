@@ -7,15 +7,12 @@ places, because sums of floats would depend on the order of the rows.
 
 from __future__ import annotations
 
-import unicodedata
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from datetime import date
 from typing import TYPE_CHECKING
 
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.config import DataSettings
-from lifemiles_forecasting.core.errors import InputError
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -55,102 +52,8 @@ LABEL_BREAK = "\x1f"  # ASCII's unit separator
 LABELS = (c.PARTNER_NAME, c.STORE_NAME, c.COUNTRY, c.CITY)
 RECORD, FLAW, ACTIVITY, TEXTS, VALUE = "record", "flaw", "activity_id", "labels", "amount"
 CODES = (c.PARTNER_CODE, c.STORE_CODE, ACTIVITY, "transaction_type")  # text, stripped
-SEPARATORS = (",", ";", "\t", "|")
 NUMBERED = r"^(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})([ T].*)?$"
 TIME = r"^[ T]\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?(Z|UTC|[+-]\d{2}:?(\d{2})?))?$"
-
-
-def _plain(name: str) -> str:
-    """A column's name without case, accents and white space."""
-    decomposed = unicodedata.normalize("NFKD", name.casefold())
-    return "".join(x for x in decomposed if not unicodedata.combining(x) and not x.isspace())
-
-
-def _find(header: Sequence[str], accepted: Sequence[str], file: str) -> int | None:
-    """The position of the first accepted name in a header, an exact match before a loose one."""
-    for name in accepted:
-        if name in header:
-            return header.index(name)
-    plain = [_plain(name) for name in header]
-    for name in accepted:
-        hits = [i for i, other in enumerate(plain) if other == _plain(name)]
-        if len(hits) > 1:
-            raise InputError(
-                f"columns {' and '.join(repr(header[i]) for i in hits)} in {file}",
-                f"one column {name!r}",
-                "Remove one of them, or name the right one in data_processing.columns.",
-            )
-        if hits:
-            return hits[0]
-    return None
-
-
-def required_columns(settings: DataSettings, target: str) -> tuple[tuple[str, ...], ...]:
-    """What a file must have for the target: of each group, one (joined by `+`: all of them)."""
-    amount = {"billings": ("billings", "miles+mile_price")}.get(target, (target,))
-    needed = (("partner_code",), ("store_code",), (settings.date_column,), amount)
-    return (*needed, ("transaction_type",)) if settings.transaction_types else needed
-
-
-def _missing(found: Mapping[str, int], settings: DataSettings, target: str) -> tuple[str, ...]:
-    """The first group of `required_columns` that a file does not have; empty if it has all."""
-    for group in required_columns(settings, target):
-        if not any(all(part in found for part in option.split("+")) for option in group):
-            return group
-    return ()
-
-
-def resolve_columns(
-    header: Sequence[str], file: str, settings: DataSettings, target: str
-) -> dict[str, int]:
-    """Canonical name to position, for the columns of a file that are known.
-
-    Args:
-        header: the names in the file's first line, white space stripped.
-        file: its name, for the messages.
-        settings: `columns` maps a canonical name to the names that are accepted for it.
-        target: what is forecast; decides which columns are required.
-
-    Raises:
-        InputError: a name stands twice in the header, or a required column is missing.
-    """
-    twice = [name for name, times in Counter(header).items() if times > 1 and name]
-    if twice:
-        raise InputError(f"column {twice[0]!r} more than once in the header of {file}", "it once")
-    positions = {name: _find(header, accepted, file) for name, accepted in settings.columns.items()}
-    found = {name: at for name, at in positions.items() if at is not None}
-    group = _missing(found, settings, target)
-    if group:
-        raise _missing_column(group, header, file, settings, target)
-    return found
-
-
-def _missing_column(
-    group: tuple[str, ...], header: Sequence[str], file: str, settings: DataSettings, target: str
-) -> InputError:
-    """Name the column, the file and the most likely cause."""
-    hint = "Add the file's name of the column to data_processing.columns."
-    for other in SEPARATORS:
-        names = [name.strip() for name in settings.separator.join(header).split(other)]
-        found = {
-            k: 0 for k, v in settings.columns.items() if {*map(_plain, v)} & {*map(_plain, names)}
-        }
-        if other != settings.separator and not _missing(found, settings, target):
-            hint = f"Its columns are separated by {other!r}: set data_processing.separator to it."
-    if group == (settings.date_column,):
-        hint += " Another column of dates can be chosen with data_processing.date_column."
-    names = [
-        " with ".join(repr(" / ".join(settings.columns.get(p, (p,)))) for p in option.split("+"))
-        for option in group
-    ]
-    shown = ", ".join(header[:30])
-    return InputError(
-        f"no column {' or '.join(names)} in {file}, which has: {shown}",
-        f"it, because the target {target!r} needs it"
-        if group[0] not in ("partner_code", "store_code", settings.date_column)
-        else "it in every file",
-        hint,
-    )
 
 
 def _stripped(text: ir.StringValue) -> ir.StringValue:

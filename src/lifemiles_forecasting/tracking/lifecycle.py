@@ -56,6 +56,27 @@ def rename_partial(run_id: str, pipelines: str) -> None:
         client.update_run(run_id, name=f"{pipelines}_{name.removeprefix(TRAINING_NAME)}")
 
 
+def leave_closed(run_id: str) -> None:
+    """Take a run that has ended off MLflow's stack of active runs.
+
+    kedro-mlflow puts it there once more for every node, and takes it off once: the next run of
+    the same process, in a notebook say, would write into it.
+
+    Args:
+        run_id: the parent run; one that is still running belongs to whoever opened it.
+    """
+    import mlflow
+    from mlflow.entities import RunStatus
+    from mlflow.tracking import MlflowClient
+
+    if active_run_id() != run_id:
+        return
+    status = MlflowClient().get_run(run_id).info.status
+    if RunStatus.is_terminated(RunStatus.from_string(status)):
+        while active_run_id() == run_id:
+            mlflow.end_run(status)
+
+
 class RunGuard:
     """Closes the parent run when the program is interrupted.
 
@@ -83,6 +104,8 @@ class RunGuard:
         """The run has ended by itself; an interruption that looked like an error is put right."""
         if self._interrupted:
             self.close("KILLED")
+        if self._run_id is not None:
+            leave_closed(self._run_id)
         self._run_id = None
         atexit.unregister(self.close)
         for number, handler in self._replaced.items():

@@ -26,7 +26,8 @@ def read_transactions(
     Raises:
         InputError: a file cannot be read, or has not the columns that the target needs.
     """
-    from lifemiles_forecasting.core.transactions import classify, resolve_columns, settle
+    from lifemiles_forecasting.core.headers import resolve_columns
+    from lifemiles_forecasting.core.transactions import classify, settle
 
     settings = parse(DataSettings, data_processing)
     limit = None if as_of is None else date.fromisoformat(str(as_of))
