@@ -58,8 +58,7 @@ def table(frame: pd.DataFrame) -> pd.DataFrame:
         for origin, window in keyed.groupby("origin"):
             share = 100 / window["y"].sum()
             row[f"{origin:%d %b}"] = (
-                f"{share * window['error'].abs().sum():.2f} / "
-                f"{share * window['error'].sum():+.1f}"
+                f"{share * window['error'].abs().sum():.2f} / {share * window['error'].sum():+.1f}"
             )
         rows.append(row)
     return pd.DataFrame(rows).sort_values("WAPE").round(3)

@@ -41,10 +41,11 @@ def _watch(process: subprocess.Popen, peak: list[int]) -> None:
         time.sleep(0.2)
 
 
-def kedro_run(folder: Path, *arguments: str) -> dict:
+def kedro_run(folder: Path, *arguments: str, params: tuple[str, ...] = ()) -> dict:
     """Run kedro with its outputs and tracking in `folder` and measure it from outside."""
+    folder.mkdir(parents=True)
     environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
-    parameters = f"--params=data_root={folder}/data"
+    parameters = f"--params=data_root={folder}/data" + "".join(f",{more}" for more in params)
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", "kedro", "run", parameters, *arguments],
@@ -104,9 +105,7 @@ def measure(folder: Path) -> str:
     """The section of RESULTS.md."""
     lines, rows = [], []
     for name, arguments in {"kedro run": (), "kedro run --env=quick": ("--env=quick",)}.items():
-        home = folder / name.replace(" ", "_")
-        home.mkdir(parents=True)
-        run = kedro_run(home, *arguments)
+        run = kedro_run(folder / name.replace(" ", "_"), *arguments)
         store = per_store(run["tracking"])
         rows.append(
             {

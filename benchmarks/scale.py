@@ -1,0 +1,163 @@
+"""Larger than the sample: 8.9 million rows to read, and 1,115 stores x 942 days to model."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+
+PROJECT = Path(__file__).parents[1]
+ROWS, MONTHS = 8_900_000, 12
+STORES, DAYS = 1_115, 942
+
+COLUMNS_OF_ROW = """
+    printf('%08d', (random() * 100000)::int) AS "Membership Number",
+    'P' || printf('%03d', store % 20) AS "Partner Code",
+    'Partner ' || (store % 20) AS "Partner Name",
+    strftime(day + to_seconds((random() * 80000)::int), '%Y-%m-%d %H:%M:%S') AS "Transaction Date",
+    strftime(day, '%Y-%m-%d') AS "Process Date",
+    '' AS "Bonus Name", 'Accrual' AS "Transaction Type",
+    round(random() * 100, 2) AS "Local Amount", (random() * 100)::int AS "Miles",
+    '1' AS "Exchange Rate", 'USD' AS "Currency", 0.015 AS "Mile Price",
+    printf('%05d', store // 20) AS "Store Code", 'Store number ' || store AS "Store Name",
+    'Colombia' AS "Country", 'Bogota' AS "City",
+    'A' || number AS "Activity Number", number AS "Activity Reference Number",
+    round(random() * 2, 3) AS "Facturación"
+"""
+SCANNED = """
+    try_cast("Process Date" AS date) AS day, "Partner Code" || '_' || "Store Code" AS store,
+    try_cast("Facturación" AS double) AS billings, try_cast("Miles" AS double) AS miles,
+    try_cast("Mile Price" AS double) AS price, "Activity Number", "Transaction Type",
+    "Partner Name", "Store Name", "Country", "City"
+"""
+
+
+def _write_rows(folder: Path) -> float:
+    """Write the months as plain CSV; their size in GB."""
+    import duckdb
+
+    folder.mkdir(parents=True)
+    connection = duckdb.connect()
+    connection.sql("SELECT setseed(0.5)")
+    each = ROWS // MONTHS
+    for month in range(MONTHS):
+        connection.sql(
+            f"COPY (SELECT {COLUMNS_OF_ROW} FROM (SELECT range + {month * each} AS number, "
+            f"(random() * {STORES - 1})::int AS store, date '2020-01-01' + "
+            f"({month * DAYS // MONTHS} + (random() * {DAYS // MONTHS})::int) AS day "
+            f"FROM range({each}))) TO '{folder}/data_lm_{month:02d}.csv' (HEADER)"
+        )
+    return sum(file.stat().st_size for file in folder.iterdir()) / 1e9
+
+
+def scan(folder: Path) -> float:
+    """Seconds that DuckDB takes to scan and cast the columns that are needed."""
+    import duckdb
+
+    files = sorted(folder.glob("*.csv"))
+    with files[0].open() as stream:
+        header = next(csv.reader(stream))
+    types = ", ".join(f"'{name}': 'VARCHAR'" for name in header)
+    parts = " UNION ALL ".join(
+        f"SELECT {SCANNED} FROM read_csv('{file}', header=true, auto_detect=false, "
+        f"delim=',', quote='\"', escape='\"', columns={{{types}}})"
+        for file in files
+    )
+    start = time.perf_counter()
+    duckdb.connect().sql(
+        f"SELECT count(day), max(store), sum(billings), sum(miles), sum(price), "
+        f'max("Activity Number"), max("Transaction Type"), max("Partner Name"), '
+        f'max("Store Name"), max("Country"), max("City") FROM ({parts})'
+    ).fetchall()
+    return time.perf_counter() - start
+
+
+PROCESS = """
+import json, sys, time, resource
+from pathlib import Path
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import bootstrap_project
+from kedro.runner import SequentialRunner
+project, raw, out = sys.argv[1:]
+bootstrap_project(Path(project))
+params = {"raw_transactions": raw, "data_root": out}
+with KedroSession.create(project, runtime_params=params) as session:
+    context = session.load_context()
+    from kedro.framework.project import pipelines
+    pipeline, catalog = pipelines["data_processing"], context.catalog
+    start = time.perf_counter()
+    SequentialRunner().run(pipeline, catalog)
+    print(json.dumps([time.perf_counter() - start,
+                      resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6]))
+"""
+
+
+def reading(folder: Path) -> str:
+    """Raw files to panel, against DuckDB's scan of the same columns, in turns."""
+    import json
+
+    raw = folder / "raw"
+    size = _write_rows(raw)
+    rows = []
+    for turn in range(3):
+        scanned = scan(raw)
+        process = subprocess.run(
+            [sys.executable, "-c", PROCESS, str(PROJECT), str(raw), str(folder / f"out{turn}")],
+            cwd=PROJECT,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        seconds, peak = json.loads(process.stdout.strip().splitlines()[-1])
+        rows.append(
+            {
+                "scan and cast s": round(scanned, 2),
+                "raw to panel s": round(seconds, 2),
+                "ratio": round(seconds / scanned, 2),
+                "peak GB": round(peak, 2),
+            }
+        )
+    table = pd.DataFrame(rows).to_markdown(index=False)
+    return (
+        f"{ROWS:,} rows, {size:.2f} GB of CSV in {MONTHS} files, {STORES} stores. Raw to panel is "
+        "the whole data-processing pipeline: validation, duplicates, quarantine, panel, store "
+        f"table and the four files that it writes. The budget is a ratio of 1.5.\n\n{table}"
+    )
+
+
+def training(folder: Path) -> str:
+    """A full `kedro run`, all windows and tracking on, over made-up stores."""
+    import cost
+
+    from lifemiles_forecasting.core.synthetic import generate_series, to_panel
+
+    made = generate_series(STORES, DAYS, seed=1)
+    panel = to_panel(made.series)
+    sold = panel[panel["y"] > 0].merge(
+        made.series.stores[["store_id", "partner_code", "store_code"]], on="store_id"
+    )
+    raw = folder / "synthetic"
+    raw.mkdir()
+    pd.DataFrame(
+        {
+            "Partner Code": sold["partner_code"],
+            "Store Code": sold["store_code"],
+            "Process Date": pd.to_datetime(sold["date"]).dt.strftime("%Y-%m-%d"),
+            "Facturación": sold["y"].map("{:.6f}".format),
+            "Country": "Colombia",
+        }
+    ).to_csv(raw / "data_lm_synthetic.csv", index=False)
+    run = cost.kedro_run(folder / "scale", params=(f"raw_transactions={raw}",))
+    store = cost.per_store(run["tracking"])
+    stages = ", ".join(f"{stage} {s} s" for stage, s in cost.stage_seconds(run["log"]).items())
+    return (
+        f"`kedro run`, three windows, every store tracked: {run['wall'] / 60:.1f} minutes wall, "
+        f"{run['cpu'] / 60:.1f} CPU minutes, {run['peak_mb'] / 1000:.2f} GB peak (all processes "
+        f"together); {int(store['stores'])} stores with models of their own.\n\n"
+        f"By stage (wall): {stages}.\n\nPer store: training {store['train']:.2f} s of one core, "
+        f"tracking {store['tracking']:.4f} s ({100 * store['tracking'] / store['train']:.1f} %)."
+    )
