@@ -61,7 +61,10 @@ def run(
     bar = tqdm(total=len(tasks), desc=description, unit="task", mininterval=1.0, leave=False)
     with bar:
         if workers == 1:
-            return [_step(bar, function(*task)) for task in tasks]
+            from threadpoolctl import threadpool_limits
+
+            with threadpool_limits(1):  # as in the processes: sums of more threads differ in bits
+                return [_step(bar, function(*task)) for task in tasks]
         from joblib import Parallel, delayed, parallel_config
 
         with parallel_config(backend="loky", inner_max_num_threads=1):
