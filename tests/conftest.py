@@ -1,0 +1,146 @@
+"""Runs of the real project that several test files look at, each in a folder of its own."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+# before anything imports MLflow or Kedro
+os.environ.update(MLFLOW_DISABLE_TELEMETRY="true", DO_NOT_TRACK="1", KEDRO_DISABLE_TELEMETRY="1")
+
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = "lifemiles_forecasting"
+SAMPLE = ROOT / "data" / "01_raw" / "transactions"
+OWN_VARIABLES = ("MLFLOW_TRACKING_URI", "KEDRO_", "LIFEMILES_", "SLURM_")
+
+
+@dataclass(frozen=True)
+class Project:
+    """A copy of this project, with the same code and sample, whose outputs are its own."""
+
+    folder: Path
+
+    @classmethod
+    def copy_to(cls, folder: Path) -> "Project":
+        for name in ("pyproject.toml", ".telemetry"):
+            shutil.copy(ROOT / name, folder)
+        shutil.copytree(ROOT / "conf", folder / "conf", ignore=shutil.ignore_patterns("local"))
+        (folder / "conf" / "local").mkdir()
+        (folder / "src").mkdir()
+        (folder / "src" / PACKAGE).symlink_to(ROOT / "src" / PACKAGE)
+        (folder / "data" / "01_raw").mkdir(parents=True)
+        (folder / "data" / "01_raw" / "transactions").symlink_to(SAMPLE)
+        return cls(folder)
+
+    @property
+    def tracking_uri(self) -> str:
+        return f"sqlite:///{self.folder / 'mlflow.db'}"
+
+    def environment(self, **extra: str) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(OWN_VARIABLES)}
+        return {**kept, "KEDRO_DISABLE_TELEMETRY": "1", **extra}
+
+    def kedro(
+        self, *arguments: str, timeout: float = 180, **extra: str
+    ) -> subprocess.CompletedProcess[str]:
+        """A real `kedro` command in the project's folder."""
+        return subprocess.run(
+            [sys.executable, "-m", "kedro", *arguments],
+            cwd=self.folder,
+            env=self.environment(**extra),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def output(self, name: str, data_root: str = "data") -> Path:
+        return self.folder / data_root / name
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A project after `kedro run --env=quick` on the whole sample."""
+
+    project: Project
+    result: subprocess.CompletedProcess[str]
+
+    @cached_property
+    def client(self) -> Any:
+        from mlflow.tracking import MlflowClient
+
+        return MlflowClient(tracking_uri=self.project.tracking_uri)
+
+    @cached_property
+    def parent(self) -> Any:
+        experiment = self.client.get_experiment_by_name("LifeMiles_Forecasting_Training")
+        (run,) = self.client.search_runs([experiment.experiment_id], "tags.run_level = 'pipeline'")
+        return run
+
+    @cached_property
+    def children(self) -> list[Any]:
+        condition = f"tags.mlflow.parentRunId = '{self.parent.info.run_id}'"
+        return self.client.search_runs(
+            [self.parent.info.experiment_id], condition, max_results=5_000
+        )
+
+    def frame(self, name: str) -> pd.DataFrame:
+        """An output of the run; codes are text."""
+        path = self.project.output(name)
+        if path.suffix == ".parquet":
+            return pd.read_parquet(path)
+        codes = dict.fromkeys(("store_id", "partner_code", "store_code"), str)
+        return pd.read_csv(path, dtype=codes, keep_default_na=False, na_values=[""])
+
+
+@pytest.fixture(scope="session")
+def copy_project() -> Callable[[Path], Project]:
+    return Project.copy_to
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    project = Project.copy_to(tmp_path_factory.mktemp("trained"))
+    result = project.kedro("run", "--env=quick")
+    assert result.returncode == 0, result.stderr
+    return Trained(project, result)
+
+
+@pytest.fixture(scope="session")
+def few_stores(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four months of the sample's four largest stores of two partners, and of two rare stores."""
+    folder = tmp_path_factory.mktemp("few_stores")
+    files = sorted(SAMPLE.glob("*.csv.gz"))[-4:]
+    months = {
+        file.name.removesuffix(".gz"): pd.read_csv(file, dtype=str, keep_default_na=False)
+        for file in files
+    }
+    rows = pd.concat(months.values())
+    rows = rows[rows["Partner Code"].isin(["CJGRO", "CJFRE"])]
+    count = rows.groupby(["Partner Code", "Store Code"]).size().sort_values(kind="stable")
+    largest = count.groupby("Partner Code").tail(4).index
+    rare = count[count == count.min()].index[:2]
+    for name, month in months.items():
+        store = pd.MultiIndex.from_frame(month[["Partner Code", "Store Code"]])
+        month[store.isin(largest.union(rare))].to_csv(folder / name, index=False)
+    return folder
+
+
+@pytest.fixture
+def fresh_project(tmp_path: Path) -> Iterator[Project]:
+    """A copy without outputs; what a run inside this process does to MLflow is undone."""
+    import mlflow
+
+    before = mlflow.get_tracking_uri()
+    folder = tmp_path / "project"
+    folder.mkdir()
+    yield Project.copy_to(folder)
+    mlflow.set_tracking_uri(before)

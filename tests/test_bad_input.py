@@ -1,0 +1,133 @@
+"""What a run that cannot succeed says: one line, exit code 1, and nothing is lost."""
+
+import hashlib
+import shutil
+import socket
+import time
+
+import pandas as pd
+import pytest
+
+
+def fingerprints(folder):
+    return {
+        str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, copy_project, few_stores):
+    """A project with the outputs of a good run on a few stores."""
+    project = copy_project(tmp_path_factory.mktemp("finished"))
+    result = project.kedro("run", "--env=quick", f"--params=raw_transactions={few_stores}")
+    assert result.returncode == 0, result.stderr
+    return project
+
+
+@pytest.fixture
+def refused(finished, few_stores):
+    """Run with these parameters; gives the one line of the error."""
+
+    def run(*parameters, untouched=True, **variables):
+        outputs = finished.output("")
+        before = fingerprints(outputs)
+        given = {"raw_transactions": str(few_stores)} | dict(p.split("=", 1) for p in parameters)
+        text = ",".join(f"{name}={value}" for name, value in given.items())
+        result = finished.kedro("run", "--env=quick", f"--params={text}", **variables)
+        assert result.returncode == 1
+        assert result.stdout == ""
+        assert "Traceback" not in result.stderr
+        (line,) = [line for line in result.stderr.splitlines() if line.startswith("Error: ")]
+        after = fingerprints(outputs)
+        assert set(after) == set(before)
+        changed = {name for name in before if before[name] != after[name]}
+        # a panel is written before it can be found too short; what people read never is
+        tables = ("02_intermediate/", "03_primary/", "08_reporting/row_balance.json")
+        assert not changed if untouched else all(name.startswith(tables) for name in changed)
+        return line
+
+    return run
+
+
+def test_empty_folder(refused, tmp_path):
+    line = refused(f"raw_transactions={tmp_path}")
+    assert line == (
+        f"Error: found no .csv or .csv.gz file in {tmp_path}; expected at least one. "
+        "Choose another folder with --params=raw_transactions=DIR."
+    )
+
+
+def test_missing_required_column(refused, few_stores, tmp_path):
+    for file in few_stores.glob("*.csv"):
+        shutil.copy(file, tmp_path)
+    damaged = tmp_path / "data_lm_201711.csv"
+    pd.read_csv(damaged, dtype=str).drop(columns="Store Code").to_csv(damaged, index=False)
+    line = refused(f"raw_transactions={tmp_path}")
+    assert line.startswith("Error: found no column 'Store Code' in data_lm_201711.csv, which has: ")
+    assert "expected it in every file" in line
+
+
+def test_binary_file_named_csv(refused, few_stores, tmp_path):
+    for file in few_stores.glob("*.csv"):
+        shutil.copy(file, tmp_path)
+    (tmp_path / "photo.csv").write_bytes(bytes(range(256)) * 20)
+    line = refused(f"raw_transactions={tmp_path}")
+    assert line.startswith("Error: found a binary file photo.csv")
+    assert "expected text in CSV form" in line
+
+
+def test_no_store_with_enough_history(refused):
+    line = refused("min_samples=5000", untouched=False)
+    assert "found no store with enough history: the longest of 10 stores has" in line
+    assert "expected at least one with 5000 (min_samples)" in line
+
+
+def test_too_few_days_for_the_horizon(refused):
+    line = refused("horizon=60", untouched=False)
+    assert line.startswith("Error: found 122 days of data, 2017-09-01 to 2017-12-31; expected")
+
+
+def test_unknown_parameter(refused):
+    line = refused("max_store=5")
+    assert line.startswith("Error: found an unknown parameter 'max_store'; expected one of as_of, ")
+    assert line.endswith("Did you mean 'max_stores'?")
+
+
+def test_unknown_nested_parameter(refused):
+    line = refused("modeling.n_window=5")
+    assert "found an unknown parameter 'modeling.n_window'" in line
+    assert line.endswith("Did you mean 'n_windows'?")
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("target=sales", "parameter 'target' = 'sales'"),
+        ("horizon=0", "parameter 'horizon' = 0"),
+        ("as_of=yesterday", "parameter 'as_of' = 'yesterday'"),
+    ],
+)
+def test_values_that_cannot_be_used(refused, given, found):
+    assert refused(given).startswith(f"Error: found {found}; expected ")
+
+
+def test_tracking_server_that_is_not_there(refused):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        started = time.monotonic()
+        line = refused(MLFLOW_TRACKING_URI=address, no_proxy="127.0.0.1")
+    assert time.monotonic() - started < 15
+    assert f"no usable MLflow tracking store at {address}" in line
+
+
+def test_production_without_a_tracking_server(finished):
+    result = finished.kedro("run", "--env=production")
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert (
+        "Error: found no environment variable MLFLOW_TRACKING_URI; expected it to be set, because "
+        "server.mlflow_tracking_uri of mlflow.yml is taken from it."
+    ) in result.stderr

@@ -1,0 +1,207 @@
+"""Run-time parameters and environments, alone and together, on a few stores of the sample."""
+
+import json
+import os
+
+import pandas as pd
+import pytest
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import bootstrap_project
+from mlflow.tracking import MlflowClient
+
+from lifemiles_forecasting.core import parallel
+
+STORES = 10  # of `few_stores`; eight of them with models of their own
+MARK = "MEMBER"
+
+
+@pytest.fixture
+def run(fresh_project, few_stores, monkeypatch):
+    """`kedro run` inside this process: the same session, without the seconds of starting Python."""
+    for name in ("MLFLOW_TRACKING_URI", *(n for n in os.environ if n.startswith("LIFEMILES_"))):
+        monkeypatch.delenv(name, raising=False)
+
+    def runner(env="quick", pipelines=None, **parameters):
+        given = {"raw_transactions": str(few_stores), "modeling.workers": 1, **parameters}
+        nested = {"modeling": {"workers": given.pop("modeling.workers")}, **given}
+        bootstrap_project(fresh_project.folder)
+        with KedroSession.create(fresh_project.folder, env=env, runtime_params=nested) as session:
+            session.run(pipeline_names=pipelines)
+        import mlflow
+
+        assert mlflow.active_run() is None  # or the next run of this process would write into it
+        return fresh_project
+
+    return runner
+
+
+def forecasts_of(project, data_root="data"):
+    codes = dict.fromkeys(("store_id", "partner_code", "store_code"), str)
+    return pd.read_csv(project.output("07_model_output/forecasts.csv", data_root), dtype=codes)
+
+
+def runs_of(project, level):
+    client = MlflowClient(tracking_uri=project.tracking_uri)
+    return client.search_runs(["1"], f"tags.run_level = '{level}'")
+
+
+def statuses(frame):
+    return frame.groupby("status")["store_id"].nunique().to_dict()
+
+
+def test_max_stores_limits_the_models_but_not_the_forecasts(run):
+    project = run(max_stores=2)
+    table = forecasts_of(project)
+    assert table["store_id"].nunique() == STORES
+    assert statuses(table)["ok"] == 2
+    assert len(runs_of(project, "store")) == 2
+    (parent,) = runs_of(project, "pipeline")
+    assert parent.data.tags["training_mode"] == "limited"
+
+
+def test_horizon_and_target_reach_the_forecasts(run, few_stores):
+    project = run(horizon=10, target="miles")
+    table = forecasts_of(project)
+    assert sorted(table["horizon"].unique()) == list(range(1, 11))
+    panel = pd.read_parquet(project.output("03_primary/panel.parquet"))
+    raw = pd.concat(pd.read_csv(file) for file in few_stores.glob("*.csv"))
+    assert panel["y"].sum() == raw["Miles"].sum()
+
+
+def test_min_samples_decides_which_stores_are_attempted(run):
+    table = forecasts_of(run(min_samples=121, max_stores=None))
+    panel_statuses = statuses(table)
+    assert 1 <= panel_statuses["ok"] < 8
+    assert sum(panel_statuses.values()) == STORES
+
+
+def test_as_of_replays_the_past(run):
+    project = run(as_of="2017-12-25", max_stores=2)
+    panel = pd.read_parquet(project.output("03_primary/panel.parquet"))
+    assert str(panel["date"].max().date()) == "2017-12-25"
+    balance = json.loads(project.output("08_reporting/row_balance.json").read_text())
+    assert balance["rows_after_as_of"] > 0
+    assert forecasts_of(project)["date"].min() == "2017-12-26"
+
+
+def test_data_root_moves_every_output(run, tmp_path):
+    project = run(data_root=str(tmp_path / "elsewhere"), max_stores=2)
+    assert (tmp_path / "elsewhere" / "08_reporting" / "report.html").is_file()
+    assert [path.name for path in (project.folder / "data").iterdir()] == ["01_raw"]
+
+
+@pytest.fixture(scope="module")
+def marked(few_stores, tmp_path_factory):
+    """The same stores with members that cannot be mistaken for a number, and one damaged row."""
+    folder = tmp_path_factory.mktemp("marked")
+    for file in few_stores.glob("*.csv"):
+        rows = pd.read_csv(file, dtype=str, keep_default_na=False)
+        rows["Membership Number"] = MARK + rows["Membership Number"]
+        rows.loc[rows.index[:1], "Local Amount"] = "twelve"
+        rows.to_csv(folder / file.name, index=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def together(marked, tmp_path_factory, copy_project):
+    """Every parameter at once, as a real command."""
+    project = copy_project(tmp_path_factory.mktemp("together"))
+    given = (
+        "max_stores=3,target=local_amount,horizon=14,min_samples=40,as_of=2017-12-20,"
+        f"data_root=moved,raw_transactions={marked}"
+    )
+    result = project.kedro("run", "--env=cluster", f"--params={given}", SLURM_CPUS_PER_TASK="1")
+    assert result.returncode == 0, result.stderr
+    return project
+
+
+def test_all_parameters_work_together(together):
+    table = forecasts_of(together, "moved")
+    assert table["store_id"].nunique() <= STORES
+    assert statuses(table)["ok"] == 3
+    assert table["date"].min() == "2017-12-21"
+    assert table["horizon"].max() == 14
+    assert not together.output("07_model_output").exists()
+    (parent,) = runs_of(together, "pipeline")
+    expected = {
+        "max_stores": "3",
+        "target": "local_amount",
+        "horizon": "14",
+        "min_samples": "40",
+        "data_root": "moved",
+        "modeling.workers": "1",
+        "modeling.n_windows": "3",
+    }
+    assert expected.items() <= parent.data.params.items()
+    assert parent.data.params["as_of"].startswith("2017-12-20")
+    assert parent.data.tags["environment"] == "cluster"
+
+
+def test_member_ids_leave_in_nothing_but_the_quarantine(together):
+    quarantine = pd.read_parquet(together.output("02_intermediate/quarantine.parquet", "moved"))
+    assert quarantine["reason"].tolist() == ["not a number"] * 4
+    assert quarantine["raw"].str.contains(MARK).all()
+    seen = []
+    for file in together.folder.rglob("*"):
+        if not file.is_file() or file.is_relative_to(together.folder / "src"):
+            continue
+        if "01_raw" in file.parts or file.name == "quarantine.parquet":
+            continue
+        if file.suffix == ".parquet":
+            seen.append(file.name)
+            assert MARK not in pd.read_parquet(file).to_csv()
+        else:
+            seen.append(file.name)
+            assert MARK.encode() not in file.read_bytes(), file
+    assert {"mlflow.db", "report.html", "forecasts.csv", "panel.parquet", "state.json"} <= set(seen)
+
+
+def test_production_tracks_where_the_environment_says(fresh_project, few_stores, tmp_path):
+    uri = f"sqlite:///{tmp_path / 'server.db'}"
+    variables = {"MLFLOW_TRACKING_URI": uri, "LIFEMILES_EXPERIMENT": "Nightly"}
+    parameters = f"--params=raw_transactions={few_stores},max_stores=2"
+    result = fresh_project.kedro("run", "--env=production", parameters, **variables)
+    assert result.returncode == 0, result.stderr
+    client = MlflowClient(tracking_uri=uri)
+    experiment = client.get_experiment_by_name("Nightly")
+    (parent,) = client.search_runs([experiment.experiment_id], "tags.run_level = 'pipeline'")
+    assert parent.data.tags["environment"] == "production"
+    assert not (fresh_project.folder / "mlflow.db").exists()
+
+
+def test_a_store_that_fails_is_visible_counted_and_covered(run, monkeypatch):
+    """One store's own models raise; the other stores go on."""
+    victim, attempt = "CJGRO_367", parallel.attempt
+
+    def stumble(*_):
+        raise ArithmeticError("no luck today")
+
+    def sometimes(store_id, stage, function, *arguments):
+        chosen = stumble if store_id == victim else function
+        return attempt(store_id, stage, chosen, *arguments)
+
+    monkeypatch.setattr(parallel, "attempt", sometimes)
+    project = run()
+    failures = pd.read_csv(project.output("08_reporting/failures.csv"))
+    assert set(failures["store_id"]) == {victim}
+    assert set(failures["error"]) == {"ArithmeticError: no luck today"}
+    (parent,) = runs_of(project, "pipeline")
+    assert parent.info.status == "FINISHED"
+    assert parent.data.metrics["total_stores_attempted"] == 8
+    assert parent.data.metrics["successful_models"] == 7
+    assert parent.data.metrics["success_rate"] == 100 * 7 / 8
+    children = {child.data.tags["store_id"]: child for child in runs_of(project, "store")}
+    assert len(children) == 8
+    failed = children[victim]
+    assert failed.info.status == "FAILED"
+    assert failed.data.tags["status"] == "failed"
+    assert "no luck today" in failed.data.tags["failure_reason"]
+    assert {child.info.status for id_, child in children.items() if id_ != victim} == {"FINISHED"}
+    table = forecasts_of(project)
+    own = table[table["store_id"] == victim]
+    assert set(own["status"]) == {"fallback"}
+    assert own["forecast"].sum() > 0
+    metrics = pd.read_csv(project.output("08_reporting/store_metrics.csv")).set_index("store_id")
+    assert metrics.loc[victim, "status"] == "failed"
+    assert metrics.loc[victim, "quality"] == "POBRE"
+    assert "no luck today" in project.output("08_reporting/report.html").read_text()
