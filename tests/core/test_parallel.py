@@ -29,7 +29,7 @@ def test_no_tasks(workers):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_an_error_outside_an_attempt_stops_the_run(workers):
     with pytest.raises(InputError, match=r"^found 1; expected 2\. Try again\.$"):
-        parallel.run(refuse, [(1, 2), (3, 4)], workers)
+        parallel.run(refuse, [(1, 2)] * 3, workers)
 
 
 def test_attempt_gives_the_result_or_a_failure():

@@ -125,16 +125,13 @@ class StoreModel:
             A row per asked row, in its order, with the columns of `columns.FORECASTS`.
 
         Raises:
-            InputError: a day outside the horizon that the model was trained for.
+            InputError: a row that names no day, or one outside the horizon that the model was
+                trained for.
         """
         table = self.table
         if frame.empty or not {c.HORIZON, c.DATE} & set(frame.columns):
-            return table
-        if c.HORIZON in frame.columns and frame[c.HORIZON].notna().all():
-            wanted = frame[c.HORIZON].to_numpy(dtype=np.int64)
-        else:
-            days = pd.to_datetime(frame[c.DATE]).to_numpy().astype("datetime64[D]")
-            wanted = (days - np.datetime64(self.state["origin"], "D")).astype(int)
+            return table.copy()
+        wanted = self._days_ahead(frame)
         outside = (wanted < 1) | (wanted > len(table))
         if outside.any():
             first, last = table[c.DATE].iloc[0], table[c.DATE].iloc[-1]
@@ -144,6 +141,23 @@ class StoreModel:
                 "Train anew to forecast from a later day.",
             )
         return table.iloc[wanted - 1].reset_index(drop=True)
+
+    def _days_ahead(self, frame: pd.DataFrame) -> np.ndarray:
+        """(rows,) days ahead that are asked for: `horizon` where it is filled, else `date`."""
+        name = c.HORIZON if c.HORIZON in frame and frame[c.HORIZON].notna().all() else c.DATE
+        if name not in frame or frame[name].isna().any():
+            raise InputError("a row without horizon and date", "one of them in every row")
+        asked = frame[name]
+        if name == c.HORIZON:
+            read = pd.to_numeric(asked, errors="coerce")
+            read = read.where(read % 1 == 0)
+        else:
+            origin = pd.Timestamp(self.state["origin"])
+            read = (pd.to_datetime(asked, errors="coerce").dt.normalize() - origin).dt.days
+        if read.isna().any():
+            expected = "whole days ahead" if name == c.HORIZON else "YYYY-MM-DD"
+            raise InputError(f"{name} {asked[read.isna()].tolist()[0]!r}", expected)
+        return read.to_numpy(dtype=np.int64)
 
 
 def _without_nan(value: Any) -> Any:

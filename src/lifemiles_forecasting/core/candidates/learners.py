@@ -96,7 +96,8 @@ class CatBoostModel:
 
     def dump(self) -> bytes:
         """The `.cbm` format."""
-        return self.booster._serialize_model()
+        # of a copy: one that came from another process holds its metadata in another order
+        return self.booster.copy()._serialize_model()
 
 
 @dataclass(frozen=True)

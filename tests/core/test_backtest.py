@@ -1,0 +1,254 @@
+"""The rolling-origin backtest: what is chosen when, and that it is the same every time."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lifemiles_forecasting.core import backtest, fitting, zero_rule
+from lifemiles_forecasting.core import columns as c
+from lifemiles_forecasting.core.combine import absolute_errors
+from lifemiles_forecasting.core.forecast import final_intervals, forecast_all
+from lifemiles_forecasting.core.intervals import NAMES
+from lifemiles_forecasting.core.synthetic import generate_series, with_values
+
+
+def with_workers(study, workers):
+    return dataclasses.replace(
+        study, settings=study.settings.model_copy(update={"workers": workers})
+    )
+
+
+def with_test_window(study, change):
+    """The study with other values in the test window, and its rows made anew from them."""
+    from lifemiles_forecasting.core.study import build_study
+
+    y = study.series.y.copy()
+    y[:, study.windows[-1] + 1 :] = change(y[:, study.windows[-1] + 1 :])
+    series = with_values(study.series, y)
+    attempted = study.attempted
+    return build_study(
+        series, attempted, study.horizon, study.settings, study.seed, study.min_samples
+    )
+
+
+# --- one seed, any number of workers
+
+
+def test_one_and_two_workers_are_bit_identical(study, result):
+    other = backtest.run(with_workers(study, 2))
+    assert other.y_hat.keys() == result.y_hat.keys()
+    for key, values in result.y_hat.items():
+        assert other.y_hat[key].tobytes() == values.tobytes(), key
+    assert other.weights.tobytes() == result.weights.tobytes()
+    assert other.sizes == result.sizes
+    tables = [
+        forecast_all(study, made, final_intervals(study, made), study.series)
+        for made in (result, other)
+    ]
+    pd.testing.assert_frame_equal(*tables, check_exact=True)
+
+
+def test_the_same_seed_gives_the_same_run(study, result):
+    pd.testing.assert_frame_equal(
+        backtest.to_frame(study, backtest.run(study)),
+        backtest.to_frame(study, result),
+        check_exact=True,
+    )
+
+
+def test_run_does_not_modify_its_input(study, result):
+    before = study.series.y.copy(), study.rows.X.copy(), study.rows.y.copy()
+    backtest.run(study)
+    for old, now in zip(before, (study.series.y, study.rows.X, study.rows.y), strict=True):
+        np.testing.assert_array_equal(now, old)
+
+
+# --- what is chosen, and on which windows
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda y: y * 50 + 3, lambda y: y[:, ::-1], lambda y: 0 * y],
+    ids=["louder", "reversed", "silent"],
+)
+def test_weights_sizes_and_intervals_do_not_read_the_test_window(study, result, change):
+    other = backtest.run(with_test_window(study, change))
+    np.testing.assert_array_equal(other.weights, result.weights)
+    assert other.sizes == result.sizes
+    np.testing.assert_array_equal(other.intervals.distance, result.intervals.distance)
+    test = study.windows[-1]
+    np.testing.assert_array_equal(other.y_hat["blend", test], result.y_hat["blend", test])
+    assert not np.array_equal(
+        other.y_hat["blend", study.last], result.y_hat["blend", study.last], equal_nan=True
+    )
+
+
+def test_weights_do_read_the_window_before_the_test(study, result):
+    y = study.series.y.copy()
+    earlier = slice(study.windows[0] + 1, study.windows[1] + 1)
+    y[:, earlier] = y[:, earlier][:, ::-1] * 2
+    other = backtest.run(dataclasses.replace(study, series=with_values(study.series, y)))
+    assert not np.array_equal(other.weights, result.weights)
+
+
+def test_sizes_are_the_best_of_the_first_windows(study, result):
+    early, pool = study.windows[:2], study.attempted_at(study.windows[2])
+    everything = [v for group in fitting.variants(study).values() for v in group]
+    fits = fitting.fit(study, [(v, o) for v in everything for o in early], keep=())
+    y = np.concatenate([backtest.actual(study, o) for o in early], axis=1)[pool]
+    for name, group in fitting.variants(study).items():
+        y_hat = np.stack(
+            [np.concatenate([fits.by[v, o].forecast for o in early], axis=1)[pool] for v in group]
+        )
+        errors = absolute_errors(y, y_hat)
+        known = np.isfinite(errors).all(axis=0)
+        assert result.sizes[name] == group[int(errors[:, known].sum(axis=1).argmin())][1]
+
+
+def test_blend_is_weights_times_candidates_after_the_zero_rule(study, result):
+    test = study.windows[-1]
+    closed, floor = backtest.closed_and_floor(study, test)
+    slow = np.zeros((10, study.horizon))
+    for store in np.flatnonzero(study.attempted_at(test)):
+        for k, name in enumerate(study.settings.candidates):
+            if result.weights[store, k] > 0:
+                slow[store] += result.weights[store, k] * result.y_hat[name, test][store]
+    slow = zero_rule.apply(slow, closed, floor)
+    rows = study.attempted_at(test)
+    np.testing.assert_allclose(result.y_hat["blend", test][rows], slow[rows])
+
+
+def test_first_window_and_stores_that_are_not_attempted_have_the_base(study, result):
+    first = study.windows[0]
+    closed, floor = backtest.closed_and_floor(study, first)
+    base = zero_rule.apply(result.y_hat["base", first], closed, floor)
+    np.testing.assert_allclose(result.y_hat["blend", first], base)
+    for origin in (study.windows[-1], study.last):
+        outside = ~study.attempted_at(origin)
+        closed, floor = backtest.closed_and_floor(study, origin)
+        base = zero_rule.apply(result.y_hat["base", origin], closed, floor)
+        np.testing.assert_allclose(result.y_hat["blend", origin][outside], base[outside])
+
+
+def test_weights_sum_to_one(study, result):
+    np.testing.assert_allclose(result.weights.sum(axis=1), 1)
+    assert (result.weights[~study.attempted, 0] == 1).all()
+
+
+def test_failed_store_is_forecast_by_the_base_alone(study, result, monkeypatch):
+    original = fitting._fit_store
+
+    def fail(task, jobs):
+        if task.store_id == "P0_0001":
+            raise ValueError("broken")
+        return original(task, jobs)
+
+    monkeypatch.setattr(fitting, "_fit_store", fail)
+    other = backtest.run(study)
+    assert {f.store_id for f in other.fits.failures} == {"P0_0001"}
+    assert other.weights[1].tolist() == [1, 0, 0, 0]
+    np.testing.assert_allclose(
+        other.y_hat["blend", study.last][1], other.y_hat["base", study.last][1]
+    )
+    others = np.arange(10) != 1
+    for name in ("direct", "local_catboost", "ridge"):
+        if other.sizes[name] == result.sizes[name]:
+            for origin in (*study.windows[2:], study.last):
+                old, new = result.y_hat[name, origin], other.y_hat[name, origin]
+                assert new[others].tobytes() == old[others].tobytes()
+
+
+# --- frames
+
+
+def test_frame_holds_the_scored_windows_in_target_units(study, result):
+    frame = backtest.to_frame(study, result)
+    assert tuple(frame.columns) == c.BACKTEST
+    assert set(frame[c.CANDIDATE]) == {
+        *("seasonal_naive", "window_average", "blend"),
+        *study.settings.candidates,
+    }
+    assert not frame[[c.Y, c.Y_HAT]].isna().any(axis=None)
+    assert not frame.duplicated([c.STORE_ID, c.DATE, c.CANDIDATE]).any()
+    assert (frame[c.Y_HAT] >= 0).all()
+    line = frame.sample(50, random_state=0)
+    store = pd.Index(study.series.store_ids).get_indexer(line[c.STORE_ID])
+    day = (line[c.DATE].to_numpy().astype("datetime64[D]") - study.series.dates[0]).astype(int)
+    np.testing.assert_array_equal(line[c.Y], study.series.y[store, day])
+    ahead = (line[c.DATE] - line[c.ORIGIN]).dt.days
+    np.testing.assert_array_equal(ahead, line[c.HORIZON])
+    origins = pd.DatetimeIndex(study.series.dates[list(study.scored)].astype("datetime64[ns]"))
+    assert set(frame[c.ORIGIN]) == set(origins)
+
+
+def test_store_that_had_not_started_is_not_scored(made, make_study):
+    y = made.series.y.copy()
+    y[0, :200] = np.nan
+    study = make_study(with_values(made.series, y), candidates=("base", "ridge"))
+    frame = backtest.to_frame(study, backtest.run(study))
+    assert "P0_0000" not in set(frame[c.STORE_ID])
+    assert "P0_0001" in set(frame[c.STORE_ID])
+
+
+def test_window_intervals_are_in_order_around_the_blend(study, result):
+    frame = backtest.window_intervals(study, result)
+    assert tuple(frame.columns) == (c.STORE_ID, c.DATE, *NAMES)
+    blend = backtest.to_frame(study, result).query("candidate == 'blend'")
+    joined = frame.merge(blend, on=[c.STORE_ID, c.DATE])
+    assert len(joined) == len(frame)
+    assert (frame[list(NAMES)] >= 0).all(axis=None)
+    assert (joined["lower_95"] <= joined["lower_80"]).all()
+    assert (joined["lower_80"] <= joined[c.Y_HAT]).all()
+    assert (joined[c.Y_HAT] <= joined["upper_80"]).all()
+    assert (joined["upper_80"] <= joined["upper_95"]).all()
+
+
+# --- odd shapes
+
+
+def test_two_windows_are_enough(make_study):
+    study = make_study(generate_series(n_stores=4, n_days=120).series, horizon=32)
+    assert len(study.windows) == 2
+    result = backtest.run(study)
+    frame = backtest.to_frame(study, result)
+    assert frame[c.ORIGIN].nunique() == 1
+    # nothing could be learned before the first window: only the base has a validation
+    np.testing.assert_allclose(result.weights[:, 0], 1)
+    assert np.isfinite(result.y_hat["blend", study.last]).all()
+
+
+@pytest.mark.parametrize("horizon", [1, 5, 35])
+def test_horizons_that_are_no_28_days(make_study, horizon):
+    study = make_study(generate_series(n_stores=4, n_days=260).series, horizon=horizon)
+    result = backtest.run(study)
+    assert result.y_hat["blend", study.last].shape == (4, horizon)
+    assert np.isfinite(result.y_hat["blend", study.last]).all()
+    assert result.fits.failures == []
+
+
+def test_one_store_alone(made, make_study):
+    study = make_study(made.series, max_stores=1)
+    result = backtest.run(study)
+    assert result.weights.shape == (1, 4)
+    assert np.isfinite(result.y_hat["blend", study.last]).all()
+
+
+def test_only_the_base(made, make_study):
+    study = make_study(made.series, candidates=("base",))
+    result = backtest.run(study)
+    assert result.sizes == {}
+    np.testing.assert_array_equal(result.weights, 1)
+
+
+def test_no_store_qualified_before_the_test_window(make_study):
+    """Everything opened late: nothing to choose on, the first sizes and the base serve."""
+    made = generate_series(n_stores=3, n_days=140)
+    y = made.series.y.copy()
+    y[:, :70] = np.nan
+    study = make_study(with_values(made.series, y), horizon=14, min_samples=60)
+    assert not study.attempted_at(study.windows[-1]).any()
+    result = backtest.run(study)
+    assert np.isfinite(result.y_hat["blend", study.last]).all()
+    np.testing.assert_allclose(result.weights.sum(axis=1), 1)
