@@ -269,9 +269,7 @@ def test_registry_lists_the_pipelines(trained):
 
 
 def test_viz_serves_the_pipeline_and_previews_on_loopback(trained, tmp_path):
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
+    port = next(filter(is_free, range(24_141, 24_241)))  # Kedro-Viz takes none above 49151
     command = [executable, "-m", "kedro", "viz", "run", "--no-browser", "--port", str(port)]
     offline = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
     environment = trained.project.environment(**offline, no_proxy="127.0.0.1")
@@ -297,6 +295,15 @@ def test_viz_serves_the_pipeline_and_previews_on_loopback(trained, tmp_path):
             assert figure["preview"]["data"]
         finally:
             server.terminate()
+
+
+def is_free(port):
+    with socket.socket() as candidate:
+        try:
+            candidate.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def answer(url, server, log):
