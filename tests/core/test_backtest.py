@@ -94,17 +94,34 @@ def test_weights_do_read_the_window_before_the_test(study, result):
 
 
 def test_sizes_are_the_best_of_the_first_windows(study, result):
-    early, pool = study.windows[:2], study.attempted_at(study.windows[2])
+    early, qualified = study.windows[:2], study.attempted_at(study.windows[2])
     everything = [v for group in fitting.variants(study).values() for v in group]
     fits = fitting.fit(study, [(v, o) for v in everything for o in early], keep=())
-    y = np.concatenate([backtest.actual(study, o) for o in early], axis=1)[pool]
+    y_all = np.concatenate([backtest.actual(study, o) for o in early], axis=1)
     for name, group in fitting.variants(study).items():
+        # a store's own models compete on a sample of those that qualified by the first choice
+        pool = qualified if name == "direct" else study.attempted_at(early[-1])
+        y = y_all[pool]
         y_hat = np.stack(
             [np.concatenate([fits.by[v, o].forecast for o in early], axis=1)[pool] for v in group]
         )
         errors = absolute_errors(y, y_hat)
         known = np.isfinite(errors).all(axis=0)
         assert result.sizes[name] == group[int(errors[:, known].sum(axis=1).argmin())][1]
+
+
+def test_only_a_sample_of_the_stores_decides_on_the_size_of_their_own_models(study, monkeypatch):
+    monkeypatch.setattr(backtest, "SIZE_SAMPLE", 2)
+    fits = backtest._compete(study, fitting.variants(study), study.windows[:2])
+    for group in fitting.variants(study).values():
+        everyone, sampled = (
+            np.isfinite(fits.by[variant, study.windows[1]].forecast).all(axis=1)
+            for variant in (group[0], group[-1])
+        )
+        if group[0][0] != "direct":
+            assert everyone.sum() > 2
+            assert sampled.sum() == 2
+            assert (sampled <= everyone).all()
 
 
 def test_blend_is_weights_times_candidates_after_the_zero_rule(study, result):

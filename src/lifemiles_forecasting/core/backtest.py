@@ -16,6 +16,7 @@ from lifemiles_forecasting.core.intervals import NAMES, Intervals, Spread, bound
 from lifemiles_forecasting.core.study import Study
 
 BLEND = "blend"
+SIZE_SAMPLE = 128  # stores whose own models choose the size for all: choosing costs no more
 
 
 @dataclass(frozen=True)
@@ -69,31 +70,51 @@ def _choose(study: Study, fits: Fits, sizes: list[Variant], k: int) -> Variant:
 def run(study: Study) -> Backtest:
     """Fit, choose, combine and refit.
 
-    Every size of every learner is fitted on the first two windows only; the size of a window is
-    the one with the smallest error on the windows before it, and the choice then stands for the
-    test window and the refit on all data.
+    The size of a window is the one with the smallest error on the windows before it. Sizes
+    compete on the first two windows only (the stores' own models on a sample of stores); what
+    is chosen there stands for the test window and the refit on all data.
     """
     windows, sizes = study.windows, fitting.variants(study)
     early = windows[: min(2, len(windows) - 1)]
-    everything = [variant for group in sizes.values() for variant in group]
-    fits = fitting.fit(study, [(v, o) for v in everything for o in early], keep=())
-    chosen = {name: _choose(study, fits, group, len(early)) for name, group in sizes.items()}
-    later = (*windows[len(early) :], study.last)
-    wanted = [(variant, origin) for variant in chosen.values() for origin in later]
-    fits = fits.merge(fitting.fit(study, wanted, keep=later[-2:]))
+    fits = _compete(study, sizes, early)
+    chosen = {
+        (name, k): _choose(study, fits, group, min(k, len(early)))
+        for name, group in sizes.items()
+        for k in range(len(windows) + 1)
+    }
+    origins = (*windows, study.last)
+    # the first size is there already for all stores in the early windows
+    wanted = [
+        (variant, origins[k])
+        for (name, k), variant in chosen.items()
+        if k >= len(early) or variant != sizes[name][0]
+    ]
+    fits = fits.merge(fitting.fit(study, wanted, keep=origins[-2:]))
     y_hat = _closed_forecasts(study)
-    for name, group in sizes.items():
-        for k, origin in enumerate((*windows, study.last)):
-            variant = _choose(study, fits, group, k) if k < len(early) else chosen[name]
-            y_hat[name, origin] = fits.by[variant, origin].forecast
+    for (name, k), variant in chosen.items():
+        y_hat[name, origins[k]] = fits.by[variant, origins[k]].forecast
     weights = _combine(study, fits, y_hat)
     return Backtest(
         y_hat,
         weights,
-        {name: size for name, (_, size) in chosen.items()},
+        {name: chosen[name, len(windows)][1] for name in sizes},
         calibrate(study, y_hat, windows[:-1]),
         fits,
     )
+
+
+def _compete(study: Study, sizes: dict[str, list[Variant]], early: tuple[int, ...]) -> Fits:
+    """Fit the first size of each learner on all stores, the others on a sample of them."""
+    first = [(group[0], origin) for group in sizes.values() for origin in early]
+    others = [(v, origin) for group in sizes.values() for v in group[1:] for origin in early]
+    fits = fitting.fit(study, first)
+    if not others:
+        return fits
+    known = np.flatnonzero(study.attempted_at(early[-1]))  # the first choice is made that day
+    count = min(len(known), SIZE_SAMPLE)
+    sample = np.zeros(len(study.attempted), bool)
+    sample[np.random.default_rng(study.seed).choice(known, count, replace=False)] = True
+    return fits.merge(fitting.fit(study, others, stores=sample))
 
 
 def _closed_forecasts(study: Study) -> dict[tuple[str, int], np.ndarray]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -212,9 +213,9 @@ def _chunk(tasks: Sequence[StoreTask], jobs: Sequence[Job]) -> list[tuple]:
     return done
 
 
-def _store_tasks(study: Study, at: Mapping[int, Features]) -> list[StoreTask]:
+def _store_tasks(study: Study, at: Mapping[int, Features], stores: np.ndarray) -> list[StoreTask]:
     rows, tasks = study.rows, []
-    for store in np.flatnonzero(study.attempted):
+    for store in np.flatnonzero(stores):
         own = slice(rows.bounds[store], rows.bounds[store + 1])
         seen = {
             cutoff: (f.X[store], f.base[store], float(f.scale[store]))
@@ -235,13 +236,22 @@ def _store_tasks(study: Study, at: Mapping[int, Features]) -> list[StoreTask]:
     return tasks
 
 
-def fit(study: Study, wanted: Sequence[tuple[Variant, int]], keep: Sequence[int]) -> Fits:
+def fit(
+    study: Study,
+    wanted: Sequence[tuple[Variant, int]],
+    keep: Sequence[int] = (),
+    stores: np.ndarray | None = None,
+) -> Fits:
     """Fit every wanted variant at its cutoff.
+
+    Pooled fits and chunks of stores share the processes, the longest tasks first, so that no
+    core waits for the last pooled fit.
 
     Args:
         study: what is modelled.
         wanted: variants and the column of the last day that each may see.
         keep: cutoffs whose models and fitted values are wanted too.
+        stores: (S,) bool, those that get models of their own; None for all attempted ones.
     """
     fits = Fits(np.zeros(len(study.series.y)))
     at = {
@@ -252,18 +262,18 @@ def fit(study: Study, wanted: Sequence[tuple[Variant, int]], keep: Sequence[int]
     pooled = [job for job in jobs if job.variant[0] == "direct"]
     local = [job for job in jobs if job.variant[0] != "direct"]
     sample = (study.seed, study.settings.direct.max_rows)
-    results = parallel.run(
-        _pooled_task,
-        [(study.rows, job, sample, at[job.cutoff]) for job in pooled],
-        study.settings.workers,
-        "pooled models",
-    )
-    fits.by = {job.key: result for job, (result, _) in zip(pooled, results, strict=True)}
-    shared = sum(seconds for _, seconds in results)
-    fits.seconds[study.attempted] += shared / max(study.attempted.sum(), 1)
-    if local:
-        _fit_local(study, local, at, fits)
+    tasks = [(_pooled_task, study.rows, job, sample, at[job.cutoff]) for job in pooled]
+    tasks += _chunks(study, local, at, study.attempted if stores is None else stores)
+    done = parallel.run(_call, tasks, study.settings.workers, "models")
+    for job, (result, seconds) in zip(pooled, done[: len(pooled)], strict=True):
+        fits.by[job.key] = result
+        fits.seconds[study.attempted] += seconds / max(study.attempted.sum(), 1)
+    _gather_local(study, local, [item for chunk in done[len(pooled) :] for item in chunk], fits)
     return fits
+
+
+def _call(function: Callable[..., Any], *args: Any) -> Any:
+    return function(*args)
 
 
 def _job(study: Study, variant: Variant, cutoff: int, keep: bool) -> Job:
@@ -272,16 +282,21 @@ def _job(study: Study, variant: Variant, cutoff: int, keep: bool) -> Job:
     return Job(variant, cutoff, method, columns, keep)
 
 
-def _fit_local(study: Study, jobs: list[Job], at: Mapping[int, Features], fits: Fits) -> None:
-    """Fit the stores' own models and add them to `fits`."""
-    tasks = _store_tasks(study, at)
-    chunks = [(tasks[k : k + CHUNK], jobs) for k in range(0, len(tasks), CHUNK)]
-    done = parallel.run(_chunk, chunks, study.settings.workers, "store models")
+def _chunks(
+    study: Study, jobs: list[Job], at: Mapping[int, Features], stores: np.ndarray
+) -> list[tuple]:
+    """Tasks that fit the stores' own models, a few stores each."""
+    tasks = _store_tasks(study, at, stores) if jobs else []
+    return [(_chunk, tasks[k : k + CHUNK], jobs) for k in range(0, len(tasks), CHUNK)]
+
+
+def _gather_local(study: Study, jobs: list[Job], done: list[tuple], fits: Fits) -> None:
+    """Add what the stores' own models gave to `fits`."""
     shape = (len(study.series.y), study.horizon)
     for job in jobs:
         fitted = np.full(len(study.rows.y) if job.keep else 0, np.nan, np.float32)
         fits.by[job.key] = Fit(np.full(shape, np.nan), fitted, {})
-    for store, result, seconds in (item for chunk in done for item in chunk):
+    for store, result, seconds in done:
         fits.seconds[store] += seconds
         if isinstance(result, Failure):
             fits.failures.append(result)
