@@ -1,7 +1,7 @@
 """Measure again what RESULTS.md says: `make bench`, or `python benchmarks/run.py [SECTION ...]`.
 
-Sections: accuracy, cost, reading, scale. The last two are larger than the sample: 8.9 million rows, and
-1,115 stores x 942 days; they are run only when named.
+Sections: accuracy, cost, reading, scale. The last two are larger than the sample (8.9 million
+rows; 1,115 stores x 942 days) and are run only when named.
 """
 
 from __future__ import annotations

@@ -96,7 +96,11 @@ class Calendar:
                 for code in distinct
             ]
         )
-        unknown = {str(name) for name, code in zip(names, codes, strict=True) if not code}
+        unknown = {
+            name if isinstance(name, str) else "(none given)"
+            for name, code in zip(names, codes, strict=True)
+            if not code
+        }
         return cls(features, country, tuple(sorted(unknown)))
 
     def take(self, rows: np.ndarray) -> Calendar:
