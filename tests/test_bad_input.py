@@ -123,11 +123,14 @@ def test_tracking_server_that_is_not_there(refused):
     assert f"no usable MLflow tracking store at {address}" in line
 
 
-def test_production_without_a_tracking_server(finished):
-    result = finished.kedro("run", "--env=production")
+def test_variable_that_mlflow_yml_takes_a_value_from_but_nobody_set(fresh_project):
+    (fresh_project.folder / "conf" / "local" / "mlflow.yml").write_text(
+        "server:\n  mlflow_tracking_uri: ${oc.env:NIGHTLY_SERVER}\n"
+    )
+    result = fresh_project.kedro("run")
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
     assert (
-        "Error: found no environment variable MLFLOW_TRACKING_URI; expected it to be set, because "
+        "Error: found no environment variable NIGHTLY_SERVER; expected it to be set, because "
         "server.mlflow_tracking_uri of mlflow.yml is taken from it."
     ) in result.stderr
