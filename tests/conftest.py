@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -144,3 +145,15 @@ def fresh_project(tmp_path: Path) -> Iterator[Project]:
     folder.mkdir()
     yield Project.copy_to(folder)
     mlflow.set_tracking_uri(before)
+
+
+@pytest.fixture
+def heeded_signals() -> Iterator[None]:
+    """A background shell ignores Ctrl-C and hang-ups, and what it starts inherits that."""
+    before = {
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+        signal.SIGHUP: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+    }
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

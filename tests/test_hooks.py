@@ -237,6 +237,7 @@ def test_run_keeps_the_traceback_of_an_error_of_ours(project):
     assert "Traceback" in result.stderr
 
 
+@pytest.mark.usefixtures("heeded_signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_run_that_is_interrupted_is_killed(project, number):
     with subprocess.Popen(

@@ -46,6 +46,7 @@ def test_rename_partial_leaves_a_name_of_the_users(client, watched):
     assert client.get_run(watched[1]).info.run_name == "reporting_20260101_000000"
 
 
+@pytest.mark.usefixtures("heeded_signals")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_signal_ends_the_program_and_close_kills_the_run(client, watched, number):
     guard, run_id = watched
@@ -57,6 +58,7 @@ def test_signal_ends_the_program_and_close_kills_the_run(client, watched, number
     assert mlflow.active_run() is None
 
 
+@pytest.mark.usefixtures("heeded_signals")
 def test_interruption_that_ended_as_an_error_is_killed_all_the_same(client, watched):
     guard, run_id = watched
     with pytest.raises(KeyboardInterrupt):
