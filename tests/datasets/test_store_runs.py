@@ -7,13 +7,11 @@ import mlflow
 import pandas as pd
 import pytest
 from kedro.io import DataCatalog, DatasetError
-from mlflow.tracking import MlflowClient
 
 from lifemiles_forecasting.core.errors import TrackingError
 from lifemiles_forecasting.core.results import StoreRun
 from lifemiles_forecasting.datasets.store_runs import StoreRunsDataset
 from lifemiles_forecasting.tracking import store_runs as writing
-from lifemiles_forecasting.tracking.store import tune_sqlite
 from lifemiles_forecasting.tracking.store_runs import store_key
 from lifemiles_forecasting.tracking.synthetic import synthetic_store_run
 
@@ -29,21 +27,6 @@ class StubModel:
 
     def predict(self, frame):
         return pd.DataFrame({"store": [json.loads(self.files["state.json"])["store_id"]]})
-
-
-@pytest.fixture
-def client(tmp_path):
-    before = mlflow.get_tracking_uri()
-    tune_sqlite()
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    mlflow.set_tracking_uri(uri)
-    client = MlflowClient(tracking_uri=uri)
-    client.create_experiment("Training", artifact_location=(tmp_path / "mlruns").as_uri())
-    mlflow.set_experiment("Training")
-    yield client
-    while mlflow.active_run():
-        mlflow.end_run()
-    mlflow.set_tracking_uri(before)
 
 
 @pytest.fixture
