@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from lifemiles_forecasting.core import columns as c
-from lifemiles_forecasting.core.base import FLOOR, SHRINK_WEEKS, SPAN, fit_base
+from lifemiles_forecasting.core.base import FLOOR, SHRINK_WEEKS, SPAN, YOUNG_DAYS, fit_base
 from lifemiles_forecasting.core.series import Series
 from lifemiles_forecasting.core.synthetic import WEEK, describe, generate_series, with_values
 
@@ -17,9 +17,15 @@ def slow_base(history, horizon, alpha=0.02):
     """(level, profile, forecast), store by store and day by day."""
     days = pd.DatetimeIndex(history.dates.astype("datetime64[ns]"))
     ahead = pd.date_range(days[-1] + pd.Timedelta(days=1), periods=horizon)
+    known = [pd.Series(row, days).iloc[-SPAN:].dropna() for row in history.y]
+    codes = history.stores[c.PARTNER_CODE].to_numpy()
     levels, sums = [], []
-    for row in history.y:
-        recent = pd.Series(row, days).iloc[-SPAN:].dropna()
+    for store, sold in enumerate(known):
+        recent = sold
+        if 0 < len(recent) < YOUNG_DAYS:  # how often the partner's stores sell after day one
+            later = pd.concat([known[k].iloc[1:] for k in np.flatnonzero(codes == codes[store])])
+            chance = (later > 0).mean() if len(later) else 1.0
+            recent = sold * np.where(np.arange(len(sold)) == 0, chance, 1.0)
         age = (days[-1] - recent.index).days
         weight = (1 - alpha) ** age.to_numpy(float)
         level = (weight * recent).sum() / weight.sum() if len(recent) else 0.0
@@ -56,6 +62,23 @@ def test_base_equals_its_slow_form(days, alpha):
     np.testing.assert_allclose(fitted.level, level, rtol=1e-10)
     np.testing.assert_allclose(fitted.profile, profile, rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(fitted.forecast(), forecast, rtol=1e-10, atol=1e-12)
+
+
+def test_store_that_opened_yesterday_is_not_forecast_to_sell_every_day():
+    """Its only day is a sale by definition; its partner's stores sell on every fourth day."""
+    made = generate_series(n_stores=8, n_days=200).series
+    y = np.zeros_like(made.y)
+    y[:, ::4] = 10.0
+    y[0], y[1] = np.nan, 10.0
+    y[0, -1] = 100.0
+    made.stores[c.PARTNER_CODE] = ["A", "B", *["A"] * 6]
+    made.stores.loc[1, c.PARTNER_CODE] = "B"
+    level = fit_base(with_values(made, y), 7).level
+    later = (y[2:, -200:][:, 1:] > 0).mean()
+    assert level[0] == pytest.approx(100 * later)
+    assert level[1] == pytest.approx(10)
+    alone = fit_base(with_values(made, y).take(np.array([0])), 7).level
+    assert alone[0] == pytest.approx(100)  # nobody to learn the chance from
 
 
 def test_profile_has_mean_one(made):

@@ -14,6 +14,7 @@ from lifemiles_forecasting.core.series import Series
 SPAN = 364  # days that the level and the profile look back on
 SHRINK_WEEKS = 8.0  # weight of the partner's profile against the store's own weeks
 FLOOR = 0.05  # of the store's mean: a level never falls below it
+YOUNG_DAYS = 56  # up to here a store's first day, which is a sale by definition, weighs too much
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,26 @@ def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     )
 
 
+def _without_opening_bonus(y: np.ndarray, seen: np.ndarray, partner: np.ndarray) -> np.ndarray:
+    """Copy of `y` with the first day of young stores discounted to an average day's chance.
+
+    A store's series begins with its first sale, so its first day says what a sale is worth and
+    nothing of how often there is one: that, the partner's other store-days tell. Without this a
+    store that opened yesterday is forecast to sell every day.
+    """
+    days = seen.sum(axis=1)
+    first = seen.argmax(axis=1)
+    stores = np.arange(len(y))
+    active = (y > 0).sum(axis=1) - (y[stores, first] > 0)
+    members = np.eye(partner.max() + 1)[partner]
+    others = members.T @ np.maximum(days - 1, 0)
+    rate = np.divide(members.T @ active, others, out=np.ones(len(others)), where=others > 0)
+    young = (days > 0) & (days < YOUNG_DAYS)
+    discounted = y.copy()
+    discounted[stores[young], first[young]] *= rate[partner[young]]
+    return discounted
+
+
 def fit_base(history: Series, horizon: int, alpha: float = 0.02) -> Base:
     """Level and profile at the last day of `history`.
 
@@ -61,7 +82,7 @@ def fit_base(history: Series, horizon: int, alpha: float = 0.02) -> Base:
     by_weekday = np.zeros((y.shape[1], 7))
     by_weekday[np.arange(y.shape[1]), known] = 1.0
     seen = np.isfinite(y)
-    filled = np.where(seen, y, 0.0)
+    filled = _without_opening_bonus(np.where(seen, y, 0.0), seen, history.partner)
     total = filled @ (by_weekday * weight[:, None])  # (S, 7)
     mass = seen @ (by_weekday * weight[:, None])
     weeks = seen @ by_weekday
