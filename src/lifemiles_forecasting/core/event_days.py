@@ -63,10 +63,11 @@ def _span(events: pd.DataFrame, days: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 def _groups(events: pd.DataFrame, stores: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Stores that have the same events: the first store of each group, and each store's group."""
+    single = events[c.STORE_CODE] != ""
     own = np.zeros(len(stores), bool)
-    own[matches(events[events[c.STORE_CODE] != ""], stores)[1]] = True
+    own[matches(events[single], stores)[1]] = True
     partner = stores[c.PARTNER_CODE]
-    shared = ("partner " + partner).where(partner.isin(events[c.PARTNER_CODE]), "")
+    shared = ("partner " + partner).where(partner.isin(events[c.PARTNER_CODE][~single]), "")
     key = ("store " + stores[c.STORE_ID]).where(own, shared).to_numpy(str)
     _, first, group = np.unique(key, return_index=True, return_inverse=True)
     return first, group
