@@ -101,14 +101,20 @@ def test_stores_of_a_partner_share_their_days():
     np.testing.assert_array_equal(found.take(np.array([3])).of_days(slice(4, 5)), [[[2, 1, 2]]])
 
 
+NOT_HERE = [f"X,,2024-01-01,2024-01-01,theirs,{k}" for k in range(9)]
+
+
 def test_rarer_names_share_a_feature():
-    often = [f",,2024-01-0{day},2024-01-0{day},n{k:02d},1" for k in range(20) for day in (1, 2)]
+    often = [
+        *NOT_HERE,
+        *(f",,2024-01-0{day},2024-01-0{day},n{k:02d},1" for k in range(20) for day in (1, 2)),
+    ]
     rare = [",,2024-01-09,2024-01-09,rare,3", ",,2024-01-09,2024-01-09,rarer,4"]
     events = plan(*rare, *often)
     found = EventDays.of(events, STORES, DAYS)
     assert len(found.names) == MOST_NAMES + 1 + len(TIMING)
     assert (found.of_days(slice(8, 9))[:, 0, found.names.index(OTHERS)] == 7).all()
-    assert notices(events, STORES, DAYS[-1], 28) == [
+    assert found.notices() == [
         ("rare", "events", "event_among_others", 5),
         ("rarer", "events", "event_among_others", 5),
     ]

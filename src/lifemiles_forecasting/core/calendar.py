@@ -111,11 +111,12 @@ class Calendar:
         return NAMES + (() if self.events is None else self.events.names)
 
     def notices(self) -> list[Notice]:
-        """A warning for every country without known holidays."""
-        return [
+        """Warnings of countries without known holidays, and of events that share a feature."""
+        countries = [
             Notice(name, "holidays", UNKNOWN_COUNTRY, stores)
             for name, stores in self.unknown.items()
         ]
+        return countries + ([] if self.events is None else self.events.notices())
 
     def take(self, rows: np.ndarray) -> Calendar:
         """Only these stores."""

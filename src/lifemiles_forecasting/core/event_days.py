@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -81,11 +82,13 @@ class EventDays:
         names: E features: one by name of event, the rarer ones' together, and the timing.
         values: (G, D, E) float32 sum of the values of what is on; stores of a group are alike.
         group: (S,) index into `values` of each store.
+        shared: names that have no feature of their own, and how many stores each concerns.
     """
 
     names: tuple[str, ...]
     values: np.ndarray
     group: np.ndarray
+    shared: Mapping[str, int]
 
     @classmethod
     def of(cls, events: pd.DataFrame, stores: pd.DataFrame, days: np.ndarray) -> EventDays | None:
@@ -108,11 +111,19 @@ class EventDays:
         feature = feature_names(events)
         own = tuple(sorted(set(feature)))
         values = _laid_out(events, pd.Index(own).get_indexer(feature), stores.iloc[first], days)
-        return cls(own + TIMING, values, group)
+        rare = events[feature == OTHERS]
+        concerned = matches(rare, stores)
+        names = rare[c.NAME].to_numpy(object)[concerned[0]]
+        shared = {name: len(set(concerned[1][names == name])) for name in dict.fromkeys(names)}
+        return cls(own + TIMING, values, group, shared)
 
     def of_days(self, window: slice) -> np.ndarray:
         """(S, days of the window, E) float32."""
         return self.values[:, window][self.group]
+
+    def notices(self) -> list[Notice]:
+        """A warning for every name that shares its feature."""
+        return [Notice(name, STAGE, SHARED, stores) for name, stores in self.shared.items()]
 
     def take(self, rows: np.ndarray) -> EventDays:
         """Only these stores."""
@@ -158,8 +169,8 @@ def notices(
         horizon: days ahead.
 
     Returns:
-        Warnings of partners and stores that are not in the data, of events on days ahead that no
-        store had before, and of names that share a feature.
+        Warnings of partners and stores that are not in the data, and of events on days ahead that
+        no store had before.
     """
     row, store = matches(events, stores)
     lost = events[~np.isin(np.arange(len(events)), row)]
@@ -175,6 +186,4 @@ def notices(
         if name not in seen:
             concerned = len(np.unique(store[ahead & (names == name)]))
             found.append((name, WITHOUT_PAST, concerned))
-    shared = events[c.NAME][feature_names(events) == OTHERS]
-    found += [(name, SHARED, len(np.unique(store[names == name]))) for name in shared]
     return [Notice(name, STAGE, warning, n) for name, warning, n in dict.fromkeys(found)]
