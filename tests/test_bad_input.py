@@ -51,6 +51,16 @@ def refused(finished, few_stores):
     return run
 
 
+def test_a_plan_of_events_that_cannot_be_read(refused, tmp_path):
+    plan = tmp_path / "plan.csv"
+    plan.write_text("start_date,end_date,nombre\n2017-12-01,2017-12-03,doble\n", "utf-8")
+    line = refused(f"events={plan}")
+    assert line == (
+        "Error: found an unknown column 'nombre' in plan.csv; expected one of partner_code, "
+        "store_code, start_date, end_date, name, value. Did you mean 'name'?"
+    )
+
+
 def test_empty_folder(refused, tmp_path):
     line = refused(f"raw_transactions={tmp_path}")
     assert line == (

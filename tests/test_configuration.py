@@ -24,7 +24,16 @@ ENVIRONMENTS = ["base", "local", "quick", "production", "cluster"]
 PIPELINES = ["__default__", "data_processing", "modeling", "reporting"]
 # imported by kedro for us: the commands, the catalog and what shows it
 PLUGINS = {"kedro_mlflow", "kedro_viz", "kedro_datasets", "pyarrow"}
-FREE_KEYS = {"columns", "sizes", "alphas", "tiers"}  # their keys are names of the user's own
+# their keys are names of the user's own
+FREE_KEYS = {
+    "columns",
+    "sizes",
+    "alphas",
+    "tiers",
+    "regions",
+    "city_regions",
+    "store_regions",
+}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -104,9 +113,9 @@ def test_pipelines_are_the_ones_that_are_known():
     assert set(pipelines()) == set(PIPELINES)
 
 
-def test_whole_run_needs_nothing_but_raw_transactions():
+def test_whole_run_needs_nothing_but_raw_files():
     free = {name for name in pipelines()["__default__"].inputs() if not name.startswith("param")}
-    assert free == {"raw_transactions", "run_info"}
+    assert free == {"raw_transactions", "events", "run_info"}
 
 
 def test_every_catalog_entry_is_used_by_a_pipeline():
@@ -133,7 +142,7 @@ def test_every_output_moves_with_data_root():
     config = OmegaConfigLoader(
         conf_source=str(ROOT / "conf"),
         env="base",
-        runtime_params={"data_root": "/moved", "raw_transactions": "/input"},
+        runtime_params={"data_root": "/moved", "raw_transactions": "/input", "events": "/e.csv"},
         **CONFIG_LOADER_ARGS,
     )
     paths = {}
@@ -141,6 +150,7 @@ def test_every_output_moves_with_data_root():
         inner = entry.get("dataset", entry)
         paths |= {name: inner["filepath"]} if "filepath" in inner else {}
     assert paths.pop("raw_transactions") == "/input"
+    assert paths.pop("events") == "/e.csv"
     assert len(paths) > 15
     assert all(path.startswith("/moved/0") for path in paths.values())
 

@@ -1,7 +1,9 @@
 """Run-time parameters and environments, alone and together, on a few stores of the sample."""
 
+import gzip
 import json
 import os
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -75,19 +77,39 @@ def test_min_samples_decides_which_stores_are_attempted(run):
     assert sum(panel_statuses.values()) == STORES
 
 
-def test_as_of_replays_the_past(run):
-    project = run(as_of="2017-12-28", max_stores=2)
+def test_as_of_replays_the_past_and_the_plan_goes_on(run, plan):
+    project = run(as_of="2017-12-28", max_stores=2, events=str(plan))
     panel = pd.read_parquet(project.output("03_primary/panel.parquet"))
     assert str(panel["date"].max().date()) == "2017-12-28"
     balance = json.loads(project.output("08_reporting/row_balance.json").read_text())
     assert balance["rows_after_as_of"] > 0
     assert forecasts_of(project)["date"].min() == "2017-12-29"
+    events = pd.read_parquet(project.output("03_primary/planned_events.parquet"))
+    assert events["start_date"].max() == pd.Timestamp("2018-01-12")
+    (parent,) = runs_of(project, "pipeline")
+    assert parent.data.params["events"] == str(plan)
+    client = MlflowClient(tracking_uri=project.tracking_uri)
+    for child in runs_of(project, "store"):
+        file = client.download_artifacts(child.info.run_id, "feature_importance.json")
+        assert {"event:Millas dobles", "event_day"} <= json.loads(Path(file).read_text()).keys()
 
 
 def test_data_root_moves_every_output(run, tmp_path):
     project = run(data_root=str(tmp_path / "elsewhere"), max_stores=2)
     assert (tmp_path / "elsewhere" / "08_reporting" / "report.html").is_file()
     assert [path.name for path in (project.folder / "data").iterdir()] == ["01_raw"]
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory):
+    """Campaigns of one partner, packed, and one of a partner that is not in the data."""
+    file = tmp_path_factory.mktemp("plan") / "events.csv.gz"
+    days = ["2017-09-15", "2017-10-13", "2017-11-10", "2017-12-08", "2018-01-12"]
+    rows = [f"CJGRO,,{day},{day},Millas dobles,2" for day in days]
+    rows += ["00NA,,2017-12-01,2017-12-03,Millas dobles,2"]
+    header = "partner_code,store_code,start_date,end_date,name,value"
+    file.write_bytes(gzip.compress("\n".join([header, *rows]).encode()))
+    return file
 
 
 @pytest.fixture(scope="module")
@@ -103,12 +125,12 @@ def marked(few_stores, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def together(marked, tmp_path_factory, copy_project):
+def together(marked, plan, tmp_path_factory, copy_project):
     """Every parameter at once, as a real command."""
     project = copy_project(tmp_path_factory.mktemp("together"))
     given = (
         "max_stores=3,target=local_amount,horizon=14,min_samples=40,as_of=2017-12-20,"
-        f"data_root=moved,raw_transactions={marked}"
+        f"data_root=moved,raw_transactions={marked},events={plan}"
     )
     result = project.kedro("run", "--env=cluster", f"--params={given}", SLURM_CPUS_PER_TASK="1")
     assert result.returncode == 0, result.stderr
@@ -135,6 +157,15 @@ def test_all_parameters_work_together(together):
     assert expected.items() <= parent.data.params.items()
     assert parent.data.params["as_of"].startswith("2017-12-20")
     assert parent.data.tags["environment"] == "cluster"
+
+
+def test_warnings_are_in_their_ledger_in_the_log_and_in_the_report(together):
+    table = pd.read_csv(together.output("08_reporting/warnings.csv", "moved"), dtype=str)
+    assert table.to_dict("records") == [
+        {"subject": "00NA", "stage": "events", "warning": "unknown_partner", "stores": "0"}
+    ]
+    page = together.output("08_reporting/report.html", "moved").read_text("utf-8")
+    assert "aliado de un evento que no está en los datos" in page
 
 
 def test_member_ids_leave_in_nothing_but_the_quarantine(together):

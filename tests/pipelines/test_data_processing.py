@@ -17,6 +17,7 @@ from kedro_datasets.pandas import ParquetDataset
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.balance import check_balance
 from lifemiles_forecasting.core.errors import InputError
+from lifemiles_forecasting.datasets.events import EventFileDataset
 from lifemiles_forecasting.datasets.transactions import TransactionFilesDataset
 from lifemiles_forecasting.pipelines.data_processing import create_pipeline
 
@@ -29,8 +30,11 @@ HEADER = "Membership Number,Partner Code,Store Code,Process Date,Billings,Miles,
 ROW = "777001,P,{store},2017-01-0{day},{billed},,\n"
 
 
-def run(raw: Path, root: Path, as_of=None, target="local_amount", **changes) -> dict:
+def run(
+    raw: Path, root: Path, as_of=None, target="local_amount", events: Path | None = None, **changes
+) -> dict:
     outputs = {
+        "planned_events": ParquetDataset(filepath=str(root / "planned_events.parquet")),
         "quarantine": ParquetDataset(filepath=str(root / "quarantine.parquet")),
         "panel": ParquetDataset(filepath=str(root / "panel.parquet")),
         "stores": ParquetDataset(filepath=str(root / "stores.parquet")),
@@ -48,7 +52,10 @@ def run(raw: Path, root: Path, as_of=None, target="local_amount", **changes) -> 
         outputs
         | {name: MemoryDataset(copy_mode="assign") for name in shared}
         | {f"params:{name}": MemoryDataset(value) for name, value in parameters.items()}
-        | {"raw_transactions": TransactionFilesDataset(filepath=str(raw))}
+        | {
+            "raw_transactions": TransactionFilesDataset(filepath=str(raw)),
+            "events": EventFileDataset(filepath=None if events is None else str(events)),
+        }
     )
     SequentialRunner().run(create_pipeline(), catalog)
     return {name: dataset.load() for name, dataset in outputs.items()}
@@ -134,6 +141,31 @@ def test_billings_net_of_reversals_and_the_balance_in_the_log(tmp_path, caplog):
     assert "Quarantined: 1 rows, negative beyond a reversal." in caplog.text
     assert "777001" in found["quarantine"]["raw"][0]
     assert found["row_balance"]["quarantined_by_reason"] == {"negative beyond a reversal": 1}
+
+
+def test_without_a_plan_there_is_an_empty_one(sample):
+    assert tuple(sample["planned_events"].columns) == c.EVENTS
+    assert sample["planned_events"].empty
+
+
+def test_a_plan_is_kept_with_its_leading_zeros(tmp_path):
+    plan = tmp_path / "plan.csv"
+    plan.write_text(
+        "store_code,start_date,end_date,name\n01,2017-01-08,2017-02-01,doble\n", "utf-8"
+    )
+    raw = folder(tmp_path, ROW.format(store="01", day=1, billed="5"))
+    found = run(raw, tmp_path, target="billings", events=plan)["planned_events"]
+    assert found[["partner_code", "store_code", "name"]].to_numpy().tolist() == [
+        ["", "01", "doble"]
+    ]
+
+
+def test_input_error_when_the_plan_cannot_be_used_before_anything_else_is_read(tmp_path):
+    plan = tmp_path / "plan.csv"
+    plan.write_text("start_date,end_date,name\nsoon,2017-02-01,doble\n", "utf-8")
+    message = "found 'soon' in column 'start_date', line 2 of plan.csv; expected a date YYYY-MM-DD"
+    with pytest.raises(InputError, match=message):
+        run(tmp_path / "no such folder", tmp_path, events=plan)
 
 
 def test_input_error_when_too_much_is_quarantined_which_is_saved_before(tmp_path):

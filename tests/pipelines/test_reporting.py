@@ -13,6 +13,7 @@ from lifemiles_forecasting.core.synthetic_run import (
     synthetic_balance,
     synthetic_failures,
     synthetic_run,
+    synthetic_warnings,
 )
 from lifemiles_forecasting.pipelines.reporting import create_pipeline
 from lifemiles_forecasting.pipelines.reporting.pipeline import FIGURES, FRAMES
@@ -42,6 +43,7 @@ def run(tmp_path_factory):
         "params:reporting": parameters["reporting"],
         "params:target": "billings",
         "failures": synthetic_failures(frames),
+        "warnings": synthetic_warnings(),
         "row_balance": synthetic_balance(frames),
         "run_info": {},
     }
@@ -66,7 +68,9 @@ def test_outputs_are_written(run):
     _, _, folder = run
     expected = {"store_metrics.csv", "metrics.json", "report.html"}
     assert {path.name for path in folder.iterdir()} == expected | {f"{f}.json" for f in FIGURES}
-    assert "Pronóstico" in (folder / "report.html").read_text(encoding="utf-8")
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "Pronóstico" in page
+    assert "Atlantis" in page
 
 
 def test_store_metrics_come_back_as_they_were(run):

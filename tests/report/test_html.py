@@ -16,9 +16,15 @@ from lifemiles_forecasting.core.synthetic_run import (
     synthetic_balance,
     synthetic_failures,
     synthetic_run,
+    synthetic_warnings,
 )
 from lifemiles_forecasting.report import payload
-from lifemiles_forecasting.report.html import MAX_FAILURES, ReportContent, render_report
+from lifemiles_forecasting.report.html import (
+    MAX_FAILURES,
+    MAX_WARNINGS,
+    ReportContent,
+    render_report,
+)
 
 SETTINGS = ReportSettings(
     tiers={
@@ -42,6 +48,7 @@ def content_of(frames, failures=None):
         row_balance=synthetic_balance(frames),
         configuration={"target": "billings", "reporting": {"language": "es"}},
         run=RUN,
+        warnings=synthetic_warnings(),
     )
 
 
@@ -183,6 +190,22 @@ def test_no_failures_and_too_many(content):
     many = pd.concat([content.failures] * (MAX_FAILURES + 1), ignore_index=True)
     page = render_report(replace(content, failures=many), SETTINGS)
     assert f"Se muestran {MAX_FAILURES} de {MAX_FAILURES + 1}" in page
+
+
+def test_warnings_are_told_in_the_language_of_the_page(content, page):
+    assert "Advertencias (2)" in page
+    spanish, english = Elements(page).text, Elements(render_report(content, ENGLISH)).text
+    assert "Atlantis feriados país desconocido: sus tiendas van sin feriados 3" in spanish
+    assert "Atlantis holidays unknown country: its stores have no holidays 3" in english
+    assert f"{HOSTILE} events partner of an event that is not in the data 0" in english
+
+
+def test_no_warnings_and_too_many(content):
+    none = render_report(replace(content, warnings=content.warnings.iloc[:0]), SETTINGS)
+    assert "Sin advertencias" in none
+    many = pd.concat([content.warnings] * MAX_WARNINGS, ignore_index=True)
+    page = render_report(replace(content, warnings=many), SETTINGS)
+    assert f"Se muestran {MAX_WARNINGS} de {2 * MAX_WARNINGS}" in page
 
 
 def test_a_limited_run_compares_only_its_own_stores(content):

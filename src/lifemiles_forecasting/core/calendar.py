@@ -1,55 +1,37 @@
-"""Public holidays of the store's country, known ahead of time."""
+"""What is known ahead of time: public holidays of the store's region, and planned events."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import lru_cache
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 
 from lifemiles_forecasting.core import columns as c
-from lifemiles_forecasting.core.names import plain
+from lifemiles_forecasting.core.config import HolidaySettings
+from lifemiles_forecasting.core.event_days import EventDays
+from lifemiles_forecasting.core.notices import Notice
+from lifemiles_forecasting.core.regions import NOWHERE, Place, Regions
 from lifemiles_forecasting.core.series import Series
 
 FAR = 30  # days; a holiday further away than this is no holiday in sight
 NAMES = ("holiday", "days_to_holiday", "days_since_holiday", "holidays_in_week")
+NO_COUNTRY = "(none given)"
+UNKNOWN_COUNTRY = "unknown_country"  # its stores have no holidays
 
 
-@lru_cache
-def _codes() -> dict[str, str]:
-    """Country names in Spanish and English and ISO codes (2 and 3 letters) to ISO 3166 alpha-2."""
-    from babel import Locale
-    from babel.core import get_global
-    from holidays import list_supported_countries
-
-    supported = set(list_supported_countries(include_aliases=False))
-    known = {plain(code): code for code in supported}
-    for alias, codes in get_global("territory_aliases").items():  # the three-letter codes
-        if len(codes) == 1 and codes[0] in supported:
-            known[plain(alias)] = codes[0]
-    for language in ("es", "en"):
-        names = Locale(language).territories
-        known |= {plain(name): code for code, name in names.items() if code in supported}
-    return known
-
-
-def country_code(name: str | None) -> str | None:
-    """The ISO 3166 alpha-2 code of a country, or None where it is unknown.
-
-    >>> country_code("Estados Unidos"), country_code("colombia"), country_code("Atlantis")
-    ('US', 'CO', None)
-    """
-    return _codes().get(plain(name)) if isinstance(name, str) else None
-
-
-def holiday_dates(code: str | None, first: np.datetime64, last: np.datetime64) -> np.ndarray:
+def holiday_dates(place: Place, first: np.datetime64, last: np.datetime64) -> np.ndarray:
     """Sorted datetime64[D] of the public holidays between two days, with a margin of FAR days."""
-    if code is None:
+    country, region = place
+    if not country:
         return np.array([], dtype="datetime64[D]")
     from holidays import country_holidays
 
     years = range(int(str(first - FAR)[:4]), int(str(last + FAR)[:4]) + 1)
-    return np.array(sorted(country_holidays(code, years=years)), dtype="datetime64[D]")
+    known = country_holidays(country, subdiv=region or None, years=years)
+    return np.array(sorted(known), dtype="datetime64[D]")
 
 
 def holiday_features(holidays: np.ndarray, days: np.ndarray) -> np.ndarray:
@@ -71,42 +53,80 @@ def holiday_features(holidays: np.ndarray, days: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Calendar:
-    """Holiday features of every country of the stores, for the past and the days ahead.
+    """What is known of every store's days, the past ones and those ahead.
 
     Attributes:
-        features: (countries, D + horizon, 4) float32, see NAMES.
-        country: (S,) index into `features` of each store.
-        unknown: names of countries for which no holidays are known.
+        features: (places, D + horizon, 4) float32 holiday features, see NAMES.
+        place: (S,) index into `features` of each store.
+        unknown: how many stores are in each country for which no holidays are known.
+        events: planned events of the same days; None without any.
     """
 
     features: np.ndarray
-    country: np.ndarray
-    unknown: tuple[str, ...]
+    place: np.ndarray
+    unknown: Mapping[str, int]
+    events: EventDays | None = None
 
     @classmethod
-    def of(cls, series: Series, horizon: int) -> Calendar:
-        """Read the stores' countries and look their holidays up."""
+    def of(
+        cls,
+        series: Series,
+        horizon: int,
+        holidays: HolidaySettings | None = None,
+        events: pd.DataFrame | None = None,
+    ) -> Calendar:
+        """Look the stores' holidays up and lay their events out.
+
+        Args:
+            series: its stores and days; what they sold does not matter.
+            horizon: days after the last one that are wanted too.
+            holidays: regions of the stores; by default the whole country's holidays.
+            events: planned events, the columns of `columns.EVENTS`.
+        """
         days = np.arange(series.dates[0], series.dates[-1] + 1 + horizon)
-        names = series.stores[c.COUNTRY].to_numpy(object)
-        codes = np.array([country_code(name) or "" for name in names], dtype=object)
-        distinct, country = np.unique(codes.astype(str), return_inverse=True)
-        features = np.stack(
-            [
-                holiday_features(holiday_dates(code or None, days[0], days[-1]), days)
-                for code in distinct
-            ]
+        regions = Regions.of(holidays or HolidaySettings())
+        keys = (c.STORE_ID, c.COUNTRY, c.CITY)
+        names = [series.stores[key].to_numpy(object) for key in keys]
+        places = [regions.place(*one) for one in zip(*names, strict=True)]
+        distinct = sorted(set(places))
+        features = [
+            holiday_features(holiday_dates(place, days[0], days[-1]), days) for place in distinct
+        ]
+        unknown = Counter(
+            (name.strip() if isinstance(name, str) else "") or NO_COUNTRY
+            for name, place in zip(names[1], places, strict=True)
+            if place == NOWHERE
         )
-        unknown = {
-            name if isinstance(name, str) else "(none given)"
-            for name, code in zip(names, codes, strict=True)
-            if not code
-        }
-        return cls(features, country, tuple(sorted(unknown)))
+        index = {place: k for k, place in enumerate(distinct)}
+        return cls(
+            np.stack(features),
+            np.array([index[place] for place in places]),
+            dict(sorted(unknown.items())),
+            None if events is None else EventDays.of(events, series.stores, days),
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """K names of the features of a day."""
+        return NAMES + (() if self.events is None else self.events.names)
+
+    def notices(self) -> list[Notice]:
+        """Warnings of countries without known holidays, and of events that share a feature."""
+        countries = [
+            Notice(name, "holidays", UNKNOWN_COUNTRY, stores)
+            for name, stores in self.unknown.items()
+        ]
+        return countries + ([] if self.events is None else self.events.notices())
 
     def take(self, rows: np.ndarray) -> Calendar:
         """Only these stores."""
-        return Calendar(self.features, self.country[rows], self.unknown)
+        events = None if self.events is None else self.events.take(rows)
+        return replace(self, place=self.place[rows], events=events)
 
     def ahead(self, origin: int, horizon: int) -> np.ndarray:
-        """(S, horizon, 4): the features of the days after `origin` for each store."""
-        return self.features[self.country, origin + 1 : origin + 1 + horizon]
+        """(S, horizon, K): the features of the days after `origin` for each store."""
+        window = slice(origin + 1, origin + 1 + horizon)
+        holidays = self.features[self.place, window]
+        if self.events is None:
+            return holidays
+        return np.concatenate([holidays, self.events.of_days(window)], axis=2)

@@ -29,6 +29,16 @@ Y_HAT = "y_hat"
 FORECAST = "forecast"
 STATUS = "status"
 
+START_DATE = "start_date"
+END_DATE = "end_date"
+NAME = "name"
+VALUE = "value"
+
+SUBJECT = "subject"
+STAGE = "stage"
+WARNING = "warning"
+STORES_COUNT = "stores"
+
 PANEL = (STORE_ID, DATE, Y, TRANSACTIONS)
 STORES = (
     STORE_ID,
@@ -59,4 +69,6 @@ FORECASTS = (
     "upper_95",
     STATUS,
 )
-FAILURES = (STORE_ID, "stage", "error", "traceback_hash")
+FAILURES = (STORE_ID, STAGE, "error", "traceback_hash")
+WARNINGS = (SUBJECT, STAGE, WARNING, STORES_COUNT)
+EVENTS = (PARTNER_CODE, STORE_CODE, START_DATE, END_DATE, NAME, VALUE)

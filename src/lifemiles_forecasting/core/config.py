@@ -6,7 +6,7 @@ import difflib
 from datetime import date
 from typing import Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from lifemiles_forecasting.core.errors import ConfigError
 
@@ -75,12 +75,32 @@ class CombineSettings(Closed):
     shrink_days: float = Field(ge=0)
 
 
+class HolidaySettings(Closed):
+    """Regions whose public holidays differ from their country's (`modeling.holidays`).
+
+    Countries and regions by code or name; members are cities as in the data, or store ids.
+    """
+
+    regions: dict[str, str] = {}  # by country
+    city_regions: dict[str, dict[str, tuple[str, ...]]] = {}  # cities by region by country
+    store_regions: dict[str, dict[str, tuple[str, ...]]] = {}  # stores by region by country
+
+    @model_validator(mode="after")
+    def _known_places(self) -> HolidaySettings:
+        if self.regions or self.city_regions or self.store_regions:
+            from lifemiles_forecasting.core.regions import Regions
+
+            Regions.of(self)  # refuses what it does not know
+        return self
+
+
 class ModelSettings(Closed):
     """Backtest, candidates and combination (`modeling`)."""
 
     n_windows: int = Field(3, ge=2, le=12)
     origin_step: int | None = Field(None, ge=1)
     workers: int | None = Field(None, ge=1)
+    holidays: HolidaySettings = HolidaySettings()
     candidates: tuple[Literal["base", "direct", "local_catboost", "ridge"], ...]
     direct: DirectSettings
     local_catboost: LocalSettings
@@ -124,6 +144,7 @@ class Parameters(Closed):
     seed: int = Field(7, ge=0)
     data_root: str
     raw_transactions: str
+    events: str | None = None
     data_processing: DataSettings
     modeling: ModelSettings
     reporting: ReportSettings

@@ -19,7 +19,7 @@ class ForecastingError(Exception):
 
 
 class InputError(ForecastingError):
-    """The raw transactions cannot be used."""
+    """An input file cannot be used."""
 
 
 class ConfigError(ForecastingError):

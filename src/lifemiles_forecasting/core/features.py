@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from lifemiles_forecasting.core.base import Base, fit_base
-from lifemiles_forecasting.core.calendar import NAMES as HOLIDAY_NAMES
 from lifemiles_forecasting.core.calendar import Calendar
 from lifemiles_forecasting.core.series import Series
 
@@ -186,7 +185,8 @@ def build(history: Series, calendar: Calendar, horizon: int) -> Features:
 
     Args:
         history: what is known at the origin; the last day is the origin.
-        calendar: holidays of the same stores on the same first day; reaches over the horizon.
+        calendar: holidays and events of the same stores on the same first day; reaches over the
+            horizon.
         horizon: H, days ahead.
 
     Returns:
@@ -198,7 +198,7 @@ def build(history: Series, calendar: Calendar, horizon: int) -> Features:
     base = fit_base(history, horizon)
     days = history.origin + 1 + np.arange(horizon)
     origin = len(history.dates) - 1
-    holidays = calendar.ahead(origin, horizon)
+    planned = calendar.ahead(origin, horizon)
     per_store = {"log_scale": np.log1p(scale), **_levels(y, history.partner)}
     per_store |= _other_speeds(history, horizon, base, scale)
     per_date = _dates(days)
@@ -207,7 +207,7 @@ def build(history: Series, calendar: Calendar, horizon: int) -> Features:
         **{name: values[None, :] for name, values in per_date.items()},
         **_same_weekday(y, horizon),
         **_lags(y, history.partner, horizon),
-        **{name: holidays[:, :, k] for k, name in enumerate(HOLIDAY_NAMES)},
+        **{name: planned[:, :, k] for k, name in enumerate(calendar.names)},
         "base_profile": base.profile[:, base.ahead],
     }
     X = np.empty((len(y), horizon, len(blocks)), dtype=np.float32)

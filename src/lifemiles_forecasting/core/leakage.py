@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
+import pandas as pd
 
 from lifemiles_forecasting.core import backtest
 from lifemiles_forecasting.core.calendar import Calendar
@@ -78,11 +79,12 @@ def _same(known: np.ndarray, seen: np.ndarray) -> bool:
     return np.array_equal(known, seen, equal_nan=known.dtype.kind == "f")
 
 
-def features(horizon: int) -> Build:
+def features(horizon: int, events: pd.DataFrame | None = None) -> Build:
     """What to audit: every feature, the base, the scale and the choice of training rows."""
 
     def build(series: Series, origin: int) -> dict[str, np.ndarray]:
-        at = features_at(series, Calendar.of(series, horizon), origin, horizon)
+        calendar = Calendar.of(series, horizon, events=events)
+        at = features_at(series, calendar, origin, horizon)
         named = {name: at.X[:, :, k] for k, name in enumerate(at.names)}
         return {**named, "base": at.base, "scale": at.scale, "usable": at.usable}
 
@@ -99,7 +101,13 @@ def closed_forms(horizon: int) -> Build:
     return build
 
 
-def forecasts(horizon: int, settings: ModelSettings, min_samples: int, seed: int) -> Build:
+def forecasts(
+    horizon: int,
+    settings: ModelSettings,
+    min_samples: int,
+    seed: int,
+    events: pd.DataFrame | None = None,
+) -> Build:
     """What to audit: every candidate, the blend, weights, sizes, zero rule and intervals.
 
     The origin must be one of the backtest's windows. Which stores a run attempts depends on all
@@ -109,7 +117,7 @@ def forecasts(horizon: int, settings: ModelSettings, min_samples: int, seed: int
 
     def build(series: Series, origin: int) -> dict[str, np.ndarray]:
         chosen, attempted = prepare(series, horizon, min_samples, None)
-        study = build_study(chosen, attempted, horizon, settings, seed, min_samples)
+        study = build_study(chosen, attempted, horizon, settings, seed, min_samples, events=events)
         result = backtest.run(study)
         own = study.attempted_at(origin)
         named = {

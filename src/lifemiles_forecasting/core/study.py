@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.calendar import Calendar
@@ -112,15 +113,17 @@ def prepare(
     return series.take(largest), np.ones(len(largest), bool)
 
 
-def build_study(
+def build_study(  # noqa: PLR0913 - what a run is about
     series: Series,
     attempted: np.ndarray,
     horizon: int,
     settings: ModelSettings,
     seed: int,
     min_samples: int = MIN_HISTORY,
+    *,
+    events: pd.DataFrame | None = None,
 ) -> Study:
-    """Look the holidays up and build the training rows."""
-    calendar = Calendar.of(series, horizon)
+    """Look holidays and planned events up and build the training rows."""
+    calendar = Calendar.of(series, horizon, settings.holidays, events)
     rows = collect(series, calendar, horizon, settings.origin_step)
     return Study(series, calendar, rows, attempted, horizon, settings, seed, min_samples)

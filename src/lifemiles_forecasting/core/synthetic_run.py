@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from lifemiles_forecasting.core import columns as c
+from lifemiles_forecasting.core.notices import Notice, to_frame
 from lifemiles_forecasting.core.quality import BLEND, NAIVE, RunFrames
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -85,6 +86,16 @@ def synthetic_failures(frames: RunFrames) -> pd.DataFrame:
     """Make up the ledger of failures that belongs to such a run."""
     row = (frames.stores[c.STORE_ID][0], "local_catboost", "ValueError: all values equal", "a1b2c3")
     return pd.DataFrame([row], columns=list(c.FAILURES))
+
+
+def synthetic_warnings() -> pd.DataFrame:
+    """Make up a ledger of warnings; a name of it is hostile."""
+    return to_frame(
+        [
+            Notice("Atlantis", "holidays", "unknown_country", 3),
+            Notice(HOSTILE, "events", "unknown_partner", 0),
+        ]
+    )
 
 
 def _week(days: pd.DatetimeIndex) -> np.ndarray:

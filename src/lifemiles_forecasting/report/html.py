@@ -18,6 +18,7 @@ from plotly.offline import get_plotlyjs
 
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.config import ReportSettings
+from lifemiles_forecasting.core.notices import to_frame
 from lifemiles_forecasting.core.quality import RunFrames, TestWindow, candidate_accuracy
 from lifemiles_forecasting.report import figures, theme
 from lifemiles_forecasting.report.payload import (
@@ -31,6 +32,7 @@ from lifemiles_forecasting.report.payload import (
 from lifemiles_forecasting.report.texts import TEXTS, named, number, percent
 
 MAX_FAILURES = 200  # rows of the ledger in the page
+MAX_WARNINGS = 200
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class ReportContent:
         row_balance: rows in, used and quarantined (by reason), first and last date, ...
         configuration: the run's parameters, nested.
         run: `run_id`, `run_name`, `experiment`; empty for a run that is not tracked.
+        warnings: `columns.WARNINGS`.
     """
 
     frames: RunFrames
@@ -54,6 +57,7 @@ class ReportContent:
     row_balance: Mapping[str, Any]
     configuration: Mapping[str, Any]
     run: Mapping[str, str] = field(default_factory=dict)
+    warnings: pd.DataFrame = field(default_factory=lambda: to_frame([]))
 
     @property
     def target(self) -> str:
@@ -203,6 +207,8 @@ def _details(content: ReportContent, texts: Mapping[str, str]) -> dict[str, Any]
         ],
         "failures": content.failures.head(MAX_FAILURES).fillna("").to_dict("records"),
         "n_failures": len(content.failures),
+        "warnings": content.warnings.head(MAX_WARNINGS).to_dict("records"),
+        "n_warnings": len(content.warnings),
         "balance": balance,
         "balanced": balance["rows_in"] == sum(balance.get(part, 0) for part in parts),
         "classes": content.frames.stores[c.STORE_CLASS].value_counts().to_dict(),

@@ -13,9 +13,22 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
     import pandas as pd
 
+    from lifemiles_forecasting.datasets.events import EventFile
     from lifemiles_forecasting.datasets.transactions import Reading, TransactionFiles
 
 logger = logging.getLogger(__name__)
+
+
+def read_events(events: EventFile) -> pd.DataFrame:
+    """The plan of campaigns and other events; without a file, one without a row.
+
+    Raises:
+        InputError: the file cannot be read, or a row of it cannot be used.
+    """
+    from lifemiles_forecasting.core.events import no_events, parse_events
+
+    text = events.read()
+    return no_events() if text is None else parse_events(text, events.name)
 
 
 def read_transactions(

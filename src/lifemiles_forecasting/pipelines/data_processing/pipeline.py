@@ -10,10 +10,11 @@ from lifemiles_forecasting.pipelines.data_processing import nodes
 
 
 def create_pipeline(**kwargs: Any) -> Pipeline:
-    """Raw transactions to quarantine, panel, store table and row balance."""
+    """Raw files to quarantine, panel, store table, row balance and plan of events."""
     settings = "params:data_processing"
     return Pipeline(
         [
+            node(nodes.read_events, "events", "planned_events", name="read_events"),
             node(
                 nodes.read_transactions,
                 ["raw_transactions", settings, "params:target", "params:as_of"],

@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 def build_study(  # noqa: PLR0913, PLR0917 - every run-time parameter is an input of its own
     panel: pd.DataFrame,
     stores: pd.DataFrame,
+    planned_events: pd.DataFrame,
     modeling: dict[str, Any],
     horizon: int,
     min_samples: int,
@@ -36,10 +37,24 @@ def build_study(  # noqa: PLR0913, PLR0917 - every run-time parameter is an inpu
     settings = parse(ModelSettings, modeling)
     everyone = Series.from_frames(panel, stores)
     chosen, attempted = study.prepare(everyone, horizon, min_samples, max_stores)
-    built = study.build_study(chosen, attempted, horizon, settings, seed, min_samples)
-    for country in built.calendar.unknown:
-        logger.warning("No public holidays known for country %r: none are used.", country)
-    return built
+    return study.build_study(
+        chosen, attempted, horizon, settings, seed, min_samples, events=planned_events
+    )
+
+
+def collect_warnings(
+    study: Study, stores: pd.DataFrame, planned_events: pd.DataFrame
+) -> pd.DataFrame:
+    """The ledger of what was noticed and is no failure."""
+    from lifemiles_forecasting.core import event_days, notices
+
+    found = [
+        *study.calendar.notices(),
+        *event_days.notices(planned_events, stores, study.series.origin, study.horizon),
+    ]
+    for notice in found:
+        logger.warning("Warning in %s: %s, %s; stores: %s", *notice)
+    return notices.to_frame(found)
 
 
 def run_backtest(study: Study) -> tuple[Backtest, pd.DataFrame, pd.DataFrame]:

@@ -16,9 +16,20 @@ def create_pipeline(**_: object) -> Pipeline:
         [
             Node(
                 nodes.build_study,
-                inputs=["panel", "stores", *(f"params:{name}" for name in RUN_PARAMETERS)],
+                inputs=[
+                    "panel",
+                    "stores",
+                    "planned_events",
+                    *(f"params:{name}" for name in RUN_PARAMETERS),
+                ],
                 outputs="study",
                 name="build_study",
+            ),
+            Node(
+                nodes.collect_warnings,
+                inputs=["study", "stores", "planned_events"],
+                outputs="warnings",
+                name="collect_warnings",
             ),
             Node(
                 nodes.run_backtest,

@@ -52,11 +52,12 @@ def draw_figures(
     return build_figures(RunFrames(**frames), restored(store_metrics), settings, target)
 
 
-def build_report(
+def build_report(  # noqa: PLR0913, PLR0917 - every part of the page is an input of its own
     parameters: dict[str, Any],
     store_metrics: pd.DataFrame,
     aggregate_metrics: dict[str, float],
     failures: pd.DataFrame,
+    warnings: pd.DataFrame,
     row_balance: dict[str, Any],
     run_info: dict[str, str],
     **frames: pd.DataFrame,
@@ -68,6 +69,7 @@ def build_report(
         store_metrics: from `evaluate_stores`.
         aggregate_metrics: from `evaluate_stores`.
         failures: the ledger of failures.
+        warnings: the ledger of warnings.
         row_balance: where every raw row ended.
         run_info: id and name of the tracked run; empty without tracking.
         **frames: those of `core.quality.RunFrames`.
@@ -87,5 +89,6 @@ def build_report(
         row_balance=row_balance,
         configuration=parameters,
         run=run_info,
+        warnings=warnings,
     )
     return render_report(content, parse(ReportSettings, parameters["reporting"]))

@@ -51,6 +51,7 @@ def create_pipeline(**_: object) -> Pipeline:
                 inputs={
                     "parameters": "parameters",
                     "failures": "failures",
+                    "warnings": "warnings",
                     "row_balance": "row_balance",
                     "run_info": "run_info",
                     **measured,
