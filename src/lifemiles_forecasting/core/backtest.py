@@ -123,6 +123,8 @@ def _closed_forecasts(study: Study) -> dict[tuple[str, int], np.ndarray]:
     for origin in (*study.windows, study.last):
         history = study.series.until(origin + 1)
         for name, forecast in CLOSED.items():
+            if name not in (*NAIVE, *study.settings.candidates):
+                continue
             values = forecast(history, study.horizon)
             values[~np.isfinite(values).all(axis=1)] = np.nan
             y_hat[name, origin] = values

@@ -53,6 +53,13 @@ class DirectSettings(Closed):
     max_rows: int = Field(400_000, ge=1_000)
 
 
+class RecursiveSettings(Closed):
+    """The pooled model of a single step: a short list of sizes to choose from by backtest."""
+
+    sizes: dict[str, CatBoostSettings] = Field(min_length=1)
+    max_rows: int = Field(400_000, ge=1_000)
+
+
 class LocalSettings(Closed):
     """One gradient-boosting model per store: a short list of sizes to choose from by backtest."""
 
@@ -101,8 +108,11 @@ class ModelSettings(Closed):
     origin_step: int | None = Field(None, ge=1)
     workers: int | None = Field(None, ge=1)
     holidays: HolidaySettings = HolidaySettings()
-    candidates: tuple[Literal["base", "direct", "local_catboost", "ridge"], ...]
+    candidates: tuple[
+        Literal["base", "ets", "direct", "recursive", "local_catboost", "ridge"], ...
+    ]
     direct: DirectSettings
+    recursive: RecursiveSettings
     local_catboost: LocalSettings
     ridge: RidgeSettings
     combine: CombineSettings

@@ -60,7 +60,7 @@ def mask_closures(y: np.ndarray) -> np.ndarray:
     return np.where(run & active[:, None], np.nan, y)
 
 
-def _mean(values: np.ndarray, axis: int) -> np.ndarray:
+def mean_seen(values: np.ndarray, axis: int) -> np.ndarray:
     """Mean without nan; nan where there is nothing."""
     seen = np.isfinite(values)
     count = seen.sum(axis)
@@ -70,8 +70,8 @@ def _mean(values: np.ndarray, axis: int) -> np.ndarray:
 
 def _spread(values: np.ndarray, axis: int) -> np.ndarray:
     """Standard deviation without nan."""
-    centre = np.expand_dims(_mean(values, axis), axis)
-    return np.sqrt(_mean((values - centre) ** 2, axis))
+    centre = np.expand_dims(mean_seen(values, axis), axis)
+    return np.sqrt(mean_seen((values - centre) ** 2, axis))
 
 
 def _tail(y: np.ndarray, days: int) -> np.ndarray:
@@ -82,7 +82,7 @@ def _tail(y: np.ndarray, days: int) -> np.ndarray:
     return np.concatenate([np.full((len(y), missing), np.nan), y], axis=1)
 
 
-def _partner_mean(values: np.ndarray, partner: np.ndarray) -> np.ndarray:
+def partner_mean(values: np.ndarray, partner: np.ndarray) -> np.ndarray:
     """Mean over the stores of each partner, handed back to the stores; axis 0 is stores."""
     members = np.eye(partner.max() + 1)[:, partner]  # (partners, S)
     flat = values.reshape(len(values), -1)
@@ -94,14 +94,14 @@ def _partner_mean(values: np.ndarray, partner: np.ndarray) -> np.ndarray:
 
 def _levels(y: np.ndarray, partner: np.ndarray) -> dict[str, np.ndarray]:
     """(S,) features of the store's level; `y` is scaled."""
-    means = {f"mean_{span}": _mean(y[:, -span:], 1) for span in SPANS}
+    means = {f"mean_{span}": mean_seen(y[:, -span:], 1) for span in SPANS}
     year, quarter = y[:, -364:], y[:, -91:]
     return {
         **means,
         "variation": _spread(year, 1),  # of a series scaled to mean 1
-        "zero_share": _mean(np.where(np.isnan(quarter), np.nan, quarter == 0), 1),
+        "zero_share": mean_seen(np.where(np.isnan(quarter), np.nan, quarter == 0), 1),
         "trend": means["mean_28"] - means["mean_91"],
-        "partner_level": _partner_mean(means["mean_28"], partner),
+        "partner_level": partner_mean(means["mean_28"], partner),
     }
 
 
@@ -110,7 +110,7 @@ def _same_weekday(y: np.ndarray, horizon: int) -> dict[str, np.ndarray]:
     weeks = _tail(y, 7 * WEEKS).reshape(len(y), WEEKS, 7)
     slot = np.arange(horizon) % 7
     recent = weeks[:, -8:]
-    stats = {f"weekday_mean_{n}": _mean(weeks[:, -n:], 1) for n in (4, 8, 13, 26)}
+    stats = {f"weekday_mean_{n}": mean_seen(weeks[:, -n:], 1) for n in (4, 8, 13, 26)}
     ordered = np.sort(recent, axis=1)  # nan last
     count = np.isfinite(recent).sum(1)
     low, high = np.maximum((count - 1) // 2, 0), np.minimum(count // 2, 7)
@@ -121,7 +121,7 @@ def _same_weekday(y: np.ndarray, horizon: int) -> dict[str, np.ndarray]:
         )[:, 0]
         / 2,
         "weekday_spread_8": _spread(recent, 1),
-        "weekday_zero_share_8": _mean(np.where(np.isnan(recent), np.nan, recent == 0), 1),
+        "weekday_zero_share_8": mean_seen(np.where(np.isnan(recent), np.nan, recent == 0), 1),
         "weekday_min_8": ordered[:, 0],
         "weekday_max_8": pick(ordered, np.maximum(count - 1, 0)[:, None], axis=1)[:, 0],
     }
@@ -139,15 +139,15 @@ def _lags(y: np.ndarray, partner: np.ndarray, horizon: int) -> dict[str, np.ndar
     at = lambda lag: tail[:, deepest - 1 + ahead - lag]  # noqa: E731
     lags = {f"lag_{first + extra}": at(first + extra) for extra in (0, 7, 14, 28)}
     phase, before = at(fortnight), at(fortnight + 14)
-    both = _mean(np.stack([phase, before]), 0)
+    both = mean_seen(np.stack([phase, before]), 0)
     lags |= {"fortnight": phase, "fortnight_before": before, "fortnight_mean": both}
     return lags | {
-        f"partner_lag_{first}": _partner_mean(lags[f"lag_{first}"], partner),
-        "partner_fortnight": _partner_mean(both, partner),
+        f"partner_lag_{first}": partner_mean(lags[f"lag_{first}"], partner),
+        "partner_fortnight": partner_mean(both, partner),
     }
 
 
-def _dates(days: np.ndarray) -> dict[str, np.ndarray]:
+def date_features(days: np.ndarray) -> dict[str, np.ndarray]:
     """(H,) features of the date itself."""
     month_start = days.astype("datetime64[M]")
     day = (days - month_start.astype("datetime64[D]")).astype(int) + 1
@@ -176,7 +176,7 @@ def _other_speeds(history: Series, horizon: int, base: Base, scale: np.ndarray) 
 def _usable(y: np.ndarray, scaled: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """(S,) bool: enough history, and not fallen silent; anything else teaches nothing."""
     days = np.isfinite(y).sum(1)
-    recent = np.nan_to_num(_mean(scaled[:, -28:], 1))
+    recent = np.nan_to_num(mean_seen(scaled[:, -28:], 1))
     return (days >= MIN_HISTORY) & (scale > 0) & (recent > DEAD_SHARE)
 
 
@@ -193,7 +193,7 @@ def build(history: Series, calendar: Calendar, horizon: int) -> Features:
         Features with levels divided by the store's scale, so that stores of any size are alike.
     """
     masked = mask_closures(history.y)
-    scale = np.nan_to_num(_mean(masked[:, -364:], 1))
+    scale = np.nan_to_num(mean_seen(masked[:, -364:], 1))
     y = masked / np.where(scale > 0, scale, 1.0)[:, None]
     base = fit_base(history, horizon)
     days = history.origin + 1 + np.arange(horizon)
@@ -201,7 +201,7 @@ def build(history: Series, calendar: Calendar, horizon: int) -> Features:
     planned = calendar.ahead(origin, horizon)
     per_store = {"log_scale": np.log1p(scale), **_levels(y, history.partner)}
     per_store |= _other_speeds(history, horizon, base, scale)
-    per_date = _dates(days)
+    per_date = date_features(days)
     blocks = {
         **{name: values[:, None] for name, values in per_store.items()},
         **{name: values[None, :] for name, values in per_date.items()},

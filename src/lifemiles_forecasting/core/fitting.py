@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from lifemiles_forecasting.core import parallel
+from lifemiles_forecasting.core.calendar import Calendar
+from lifemiles_forecasting.core.candidates import recursive
 from lifemiles_forecasting.core.candidates.learners import (
     CatBoostLearner,
     Learner,
@@ -22,12 +24,15 @@ from lifemiles_forecasting.core.candidates.learners import (
 from lifemiles_forecasting.core.features import Features
 from lifemiles_forecasting.core.parallel import Failure
 from lifemiles_forecasting.core.rows import YEARLY_DAYS, Rows, features_at
+from lifemiles_forecasting.core.series import Series
 from lifemiles_forecasting.core.study import Study
 
 MIN_LOCAL_ROWS = 150  # fewer rows than this teach a model of one store nothing
 CHUNK = 8  # stores per task
 LOCAL_BORDERS = 32  # histogram bins of a model of one store
-LEARNED = ("direct", "local_catboost", "ridge")
+POOLED = ("direct", "recursive")
+LOCAL = ("local_catboost", "ridge")
+LEARNED = (*POOLED, *LOCAL)
 
 Variant = tuple[str, str]  # candidate and size, such as ("direct", "small")
 
@@ -38,7 +43,8 @@ class Fit:
 
     Attributes:
         forecast: (S, H) target units; nan for a store that it cannot forecast.
-        fitted: (N,) residual predicted for the training rows, nan for others; empty unless asked.
+        fitted: (N,) residual predicted for the training rows, nan for others; empty unless asked,
+            and for the recursive model, which has rows of its own.
         models: by store row for local learners, under -1 for a pooled one; empty unless asked.
     """
 
@@ -74,6 +80,7 @@ def variants(study: Study) -> dict[str, list[Variant]]:
     chosen = study.settings.candidates
     sizes = {
         "direct": study.settings.direct.sizes,
+        "recursive": study.settings.recursive.sizes,
         "local_catboost": study.settings.local_catboost.sizes,
         "ridge": study.settings.ridge.alphas,
     }
@@ -85,18 +92,21 @@ def learner(study: Study, variant: Variant, names: tuple[str, ...]) -> Learner:
     name, size = variant
     if name == "ridge":
         return RidgeLearner(study.settings.ridge.alphas[size], names)
-    group = study.settings.direct if name == "direct" else study.settings.local_catboost
-    borders = 128 if name == "direct" else LOCAL_BORDERS
+    group = getattr(study.settings, name)
+    borders = 128 if name in POOLED else LOCAL_BORDERS
     return CatBoostLearner(group.sizes[size], names, study.seed, borders)
 
 
 def _columns(study: Study, name: str, cutoff: int) -> np.ndarray:
     """Feature columns of a candidate; the yearly ones only once there is a second year."""
-    return columns_for(study.rows.names, own=name != "direct", yearly=cutoff >= YEARLY_DAYS)
+    return columns_for(study.rows.names, own=name in LOCAL, yearly=cutoff >= YEARLY_DAYS)
 
 
 def feature_names(study: Study, name: str, cutoff: int) -> tuple[str, ...]:
     """The features that a candidate sees in a fit at `cutoff`."""
+    if name == "recursive":
+        history = study.series.until(cutoff + 1)
+        return recursive.Steps.of(history, study.calendar, study.horizon).names()
     return tuple(study.rows.names[k] for k in _columns(study, name, cutoff))
 
 
@@ -108,7 +118,8 @@ class Job:
         variant: candidate and size.
         cutoff: column of the last known day.
         method: the learner.
-        columns: the features that it may use.
+        columns: the features of the training rows that it may use; none for the recursive
+            model, which makes its own.
         keep: whether its model and its fitted values are wanted too.
     """
 
@@ -169,6 +180,23 @@ def _pooled_task(rows: Rows, job: Job, sample: tuple[int, int], at: Features) ->
         known = rows.due <= job.cutoff
         fitted[known] = model.predict(rows.X[np.ix_(known, job.columns)])
     fit_ = Fit(forecast, fitted, {-1: model} if job.keep else {})
+    return fit_, time.perf_counter() - start
+
+
+def _recursive_task(
+    history: Series, calendar: Calendar, job: Job, sample: tuple[int, int], horizon: int
+) -> tuple[Fit, float]:
+    """Fit the model of a single step and go `horizon` of them; the seconds that it took."""
+    start = time.perf_counter()
+    steps = recursive.Steps.of(history, calendar, horizon)
+    seed, most = sample
+    model = recursive.fit(steps, job.method, most, seed, MIN_LOCAL_ROWS)
+    nothing = np.zeros(0, np.float32)
+    if model is None:
+        forecast = np.full((len(history.y), horizon), np.nan)
+        return Fit(forecast, nothing, {}), time.perf_counter() - start
+    forecast = recursive.forecast(steps, model, horizon)
+    fit_ = Fit(forecast, nothing, {-1: model} if job.keep else {})
     return fit_, time.perf_counter() - start
 
 
@@ -259,10 +287,9 @@ def fit(
         for cutoff in sorted({cutoff for _, cutoff in wanted})
     }
     jobs = [_job(study, variant, cutoff, cutoff in keep) for variant, cutoff in wanted]
-    pooled = [job for job in jobs if job.variant[0] == "direct"]
-    local = [job for job in jobs if job.variant[0] != "direct"]
-    sample = (study.seed, study.settings.direct.max_rows)
-    tasks = [(_pooled_task, study.rows, job, sample, at[job.cutoff]) for job in pooled]
+    pooled = [job for job in jobs if job.variant[0] in POOLED]
+    local = [job for job in jobs if job.variant[0] in LOCAL]
+    tasks = [_pooled_call(study, job, at[job.cutoff]) for job in pooled]
     tasks += _chunks(study, local, at, study.attempted if stores is None else stores)
     done = parallel.run(_call, tasks, study.settings.workers, "models")
     for job, (result, seconds) in zip(pooled, done[: len(pooled)], strict=True):
@@ -272,12 +299,23 @@ def fit(
     return fits
 
 
+def _pooled_call(study: Study, job: Job, at: Features) -> tuple:
+    """The task that fits a pooled candidate."""
+    name = job.variant[0]
+    sample = (study.seed, getattr(study.settings, name).max_rows)
+    if name == "recursive":
+        history = study.series.until(job.cutoff + 1)
+        return _recursive_task, history, study.calendar, job, sample, study.horizon
+    return _pooled_task, study.rows, job, sample, at
+
+
 def _call(function: Callable[..., Any], *args: Any) -> Any:
     return function(*args)
 
 
 def _job(study: Study, variant: Variant, cutoff: int, keep: bool) -> Job:
-    columns = _columns(study, variant[0], cutoff)
+    recursive_ = variant[0] == "recursive"
+    columns = np.zeros(0, int) if recursive_ else _columns(study, variant[0], cutoff)
     method = learner(study, variant, feature_names(study, variant[0], cutoff))
     return Job(variant, cutoff, method, columns, keep)
 

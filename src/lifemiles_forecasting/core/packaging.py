@@ -93,19 +93,25 @@ def _feature_names(study: Study, candidate: str) -> tuple[str, ...]:
 
 
 def _fitted_blend(study: Study, result: Backtest) -> np.ndarray:
-    """(N,) the blend on the training rows of the test window's fit; nan for later rows."""
+    """(N,) the blend on the training rows of the test window's fit; nan for later rows.
+
+    Candidates that do not learn from these rows (the recursive model has rows of its own) hand
+    their weight to those that do.
+    """
     rows, test = study.rows, study.windows[-1]
     base = (rows.base * rows.scale).astype(float)
-    total = np.where(rows.due <= test, 0.0, np.nan)
+    total, mass = np.zeros(len(base)), np.zeros(len(base))
     for k, name in enumerate(study.settings.candidates):
-        weight = result.weights[rows.store, k]
-        values = base
+        values = base if name == "base" else np.full(len(base), np.nan)
         if name in result.sizes:
             fit = result.fits.by[(name, result.sizes[name]), test]
-            fitted = fit.fitted if len(fit.fitted) else np.full(len(base), np.nan)
-            values = to_units(fitted, base, rows.scale)
-        total += np.where(weight > 0, weight * values, 0.0)
-    return total
+            if len(fit.fitted):
+                values = to_units(fit.fitted, base, rows.scale)
+        weight = np.where(np.isfinite(values), result.weights[rows.store, k], 0.0)
+        total += weight * np.nan_to_num(values)
+        mass += weight
+    blended = np.divide(total, mass, out=base.copy(), where=mass > 0)
+    return np.where(rows.due <= test, blended, np.nan)
 
 
 def store_runs(

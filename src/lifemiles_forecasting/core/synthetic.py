@@ -20,6 +20,7 @@ from lifemiles_forecasting.core.config import (
     DirectSettings,
     LocalSettings,
     ModelSettings,
+    RecursiveSettings,
     RidgeSettings,
 )
 from lifemiles_forecasting.core.series import Series
@@ -179,8 +180,9 @@ def small_settings(**changes: Any) -> ModelSettings:
     chosen = {
         "n_windows": 2,
         "workers": 1,
-        "candidates": ("base", "direct", "local_catboost", "ridge"),
+        "candidates": ("base", "ets", "direct", "recursive", "local_catboost", "ridge"),
         "direct": DirectSettings(sizes=sizes),
+        "recursive": RecursiveSettings(sizes=sizes),
         "local_catboost": LocalSettings(sizes=sizes),
         "ridge": RidgeSettings(alphas={"strong": 3000.0, "weak": 30.0}),
         "combine": CombineSettings(shrink_days=168),

@@ -161,7 +161,7 @@ def _holidays(
     shut = rng.random(len(country)) < traits.holiday_closed
     rush = 0.3 * rng.lognormal(0, 0.4, len(country))
     for name, code in COUNTRIES.items():
-        dates = holiday_dates(code, days[0], days[-1])
+        dates = holiday_dates((code, ""), days[0], days[-1])
         holiday, eve = np.isin(days, dates), np.isin(days + 1, dates) | np.isin(days + 2, dates)
         rows = country == name
         factor[np.ix_(rows, eve)] *= 1 + rush[rows, None]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from lifemiles_forecasting.core.base import fit_base
+from lifemiles_forecasting.core.candidates.ets import ets
 from lifemiles_forecasting.core.series import Series
 
 
@@ -43,5 +44,6 @@ CLOSED: dict[str, Callable[[Series, int], np.ndarray]] = {
     "seasonal_naive": seasonal_naive,
     "window_average": window_average,
     "base": base,
+    "ets": ets,
 }
 NAIVE = ("seasonal_naive", "window_average")  # to measure against, never blended
