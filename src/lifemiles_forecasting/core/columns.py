@@ -29,6 +29,10 @@ Y_HAT = "y_hat"
 FORECAST = "forecast"
 STATUS = "status"
 
+GROUP = "group"
+VALUE = "value"
+VERDICT = "verdict"
+
 PANEL = (STORE_ID, DATE, Y, TRANSACTIONS)
 STORES = (
     STORE_ID,
@@ -58,5 +62,16 @@ FORECASTS = (
     "lower_95",
     "upper_95",
     STATUS,
+)
+COVERAGE = (
+    GROUP,
+    VALUE,
+    "points",
+    "coverage_80",
+    "coverage_95",
+    "open_points",
+    "coverage_80_open",
+    "coverage_95_open",
+    VERDICT,
 )
 FAILURES = (STORE_ID, "stage", "error", "traceback_hash")

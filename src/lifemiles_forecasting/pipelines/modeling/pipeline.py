@@ -46,7 +46,10 @@ def create_pipeline(**_: object) -> Pipeline:
             ),
             Node(
                 nodes.package_run_record,
-                inputs=["panel", "row_balance", "aggregate_metrics", "params:raw_transactions"],
+                inputs=[
+                    *("panel", "row_balance", "aggregate_metrics", "coverage"),
+                    "params:raw_transactions",
+                ],
                 outputs="run_record",
                 name="package_run_record",
             ),
