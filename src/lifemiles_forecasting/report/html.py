@@ -17,20 +17,24 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from lifemiles_forecasting.core import columns as c
+from lifemiles_forecasting.core import coverage
 from lifemiles_forecasting.core.config import ReportSettings
 from lifemiles_forecasting.core.quality import RunFrames, TestWindow, candidate_accuracy
 from lifemiles_forecasting.report import figures, theme
 from lifemiles_forecasting.report.payload import (
     MAX_SERIES,
+    MAX_WEIGHTS,
     flat,
     partner_payload,
     safe_json,
     series_payload,
     store_rows,
+    weights_payload,
 )
 from lifemiles_forecasting.report.texts import TEXTS, named, number, percent
 
 MAX_FAILURES = 200  # rows of the ledger in the page
+MAX_COVERAGE = 60  # rows of the coverage table in the page
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class ReportContent:
         frames: the frames of the run.
         table: what `core.quality.store_metrics` gave.
         metrics: what `core.quality.aggregate` gave.
+        coverage: what `core.coverage.coverage_table` gave.
         failures: `columns.FAILURES`.
         row_balance: rows in, used and quarantined (by reason), first and last date, ...
         configuration: the run's parameters, nested.
@@ -50,6 +55,7 @@ class ReportContent:
     frames: RunFrames
     table: pd.DataFrame
     metrics: Mapping[str, float]
+    coverage: pd.DataFrame
     failures: pd.DataFrame
     row_balance: Mapping[str, Any]
     configuration: Mapping[str, Any]
@@ -115,6 +121,7 @@ def render_report(content: ReportContent, settings: ReportSettings) -> str:
         series=Markup(series),  # noqa: S704
         **_summary(content, texts),
         **_details(content, texts),
+        **_intervals(content, settings),
     )
 
 
@@ -142,6 +149,7 @@ def _script_data(
         "tiers": {tier: theme.tier_color(tier) for tier in (*settings.tiers, "POBRE")},
         "totals": partner_payload(content.frames),
         "rows": rows,
+        "weights": weights_payload(content.table, [row[0] for row in rows]),
         "figures": {
             name: json.loads(figure.to_json())
             for name, figure in drawn.items()
@@ -201,6 +209,7 @@ def _details(content: ReportContent, texts: Mapping[str, str]) -> dict[str, Any]
             {"candidate": name, "weight": 100 * value, "champion": int(champions.get(name, 0))}
             for name, value in weights.rename(lambda name: name.removeprefix("weight_")).items()
         ],
+        "max_weights": MAX_WEIGHTS if len(tried) > MAX_WEIGHTS else 0,
         "failures": content.failures.head(MAX_FAILURES).fillna("").to_dict("records"),
         "n_failures": len(content.failures),
         "balance": balance,
@@ -208,6 +217,18 @@ def _details(content: ReportContent, texts: Mapping[str, str]) -> dict[str, Any]
         "classes": content.frames.stores[c.STORE_CLASS].value_counts().to_dict(),
         "configuration": flat(content.configuration),
         "run": content.run,
+    }
+
+
+def _intervals(content: ReportContent, settings: ReportSettings) -> dict[str, Any]:
+    """Gather how often the intervals held, and the verdict on that."""
+    table = content.coverage
+    low, high = settings.coverage_band
+    return {
+        "coverage": table.head(MAX_COVERAGE).to_dict("records"),
+        "n_coverage": len(table),
+        "coverage_flag": coverage.flag(table),
+        "band": {"low": f"{low:g}", "high": f"{high:g}"},
     }
 
 
