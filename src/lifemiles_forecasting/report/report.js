@@ -240,7 +240,6 @@
 
   const show = (view) => {
     state.view = byId("view").value = view;
-    if (!HEADS[view].some(([by]) => by === state.by)) Object.assign(state, { by: HEADS[view][0][0], up: true });
     drawHeads();
   };
 
