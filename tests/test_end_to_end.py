@@ -299,7 +299,7 @@ def test_report_is_one_file_that_needs_no_network(trained):
 def test_registry_lists_the_pipelines(trained):
     result = trained.project.kedro("registry", "list")
     assert result.returncode == 0
-    for name in ("__default__", "data_processing", "modeling", "reporting"):
+    for name in ("__default__", "data_processing", "leak_audit", "modeling", "reporting"):
         assert f"- {name}\n" in result.stdout
 
 

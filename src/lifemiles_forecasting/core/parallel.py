@@ -55,10 +55,19 @@ def run(
         workers: processes; None takes every core, 1 stays in this process.
         description: shown beside the bar.
     """
+    from multiprocessing import parent_process
+
     from tqdm import tqdm
 
     workers = min(workers or os.cpu_count() or 1, max(len(tasks), 1))
-    bar = tqdm(total=len(tasks), desc=description, unit="task", mininterval=1.0, leave=False)
+    bar = tqdm(
+        total=len(tasks),
+        desc=description,
+        unit="task",
+        mininterval=1.0,
+        leave=False,
+        disable=parent_process() is not None,  # a task of another bar, which is shown
+    )
     with bar:
         if workers == 1:
             from threadpoolctl import threadpool_limits
