@@ -48,6 +48,7 @@ def test_audit_lists_every_feature_candidate_choice_and_bound(made, table):
     expected = {str(dates[last - 2 * HORIZON]), str(dates[last - HORIZON])}
     assert set(table[c.ORIGIN]) == expected
     assert set(table["futures"]) == {5}
+    assert (table["values"] > 0).all()
 
 
 def test_honest_code_has_no_leak(table):
@@ -132,18 +133,28 @@ def test_audit_InputError_when_there_is_too_little_history(made):
 
 def test_summary_says_what_was_audited():
     rows_ = [
-        ("feature", "lag_28", "2017-11-05", 5, False, ""),
-        ("feature", "lag_28", "2017-12-03", 5, False, ""),
-        ("feature", "mean_7", "2017-12-03", 5, False, ""),
-        ("interval", "lower_80", "2017-12-03", 5, False, ""),
+        ("feature", "lag_28", "2017-11-05", 28, 5, False, ""),
+        ("feature", "lag_28", "2017-12-03", 28, 5, False, ""),
+        ("feature", "mean_7", "2017-12-03", 28, 5, False, ""),
+        ("candidate", "ridge", "2017-12-03", 0, 5, False, ""),
+        ("interval", "lower_80", "2017-12-03", 28, 5, False, ""),
     ]
     assert audit.summary(pd.DataFrame(rows_, columns=c.LEAK_AUDIT)) == (
         "2 features, 1 interval at 2 origins (2017-11-05, 2017-12-03) under 5 futures"
     )
 
 
+def test_what_has_no_values_is_not_called_audited(table):
+    assert audit.empty(table) == []
+    none = table.assign(values=table["values"].where(table["name"] != "ridge", 0))
+    assert audit.empty(none) == ["candidate 'ridge'"]
+    once = none.copy()
+    once.loc[once.index[once["name"] == "ridge"][0], "values"] = 3
+    assert audit.empty(once) == []
+
+
 def test_error_names_the_first_leaks_and_counts_the_others():
-    rows_ = [("feature", f"f{k}", "2017-12-03", 5, True, "noise") for k in range(15)]
+    rows_ = [("feature", f"f{k}", "2017-12-03", 28, 5, True, "noise") for k in range(15)]
     with pytest.raises(LeakError) as caught:
         audit.refuse_leaks(pd.DataFrame(rows_, columns=c.LEAK_AUDIT), "here.csv")
     message = str(caught.value)

@@ -119,8 +119,8 @@ def audit(series: Series, plan: AuditPlan) -> pd.DataFrame:
 
     Returns:
         A row for everything that was compared: `kind` (feature, candidate, choice, interval),
-        `name`, `origin`, `futures` (how many others were tried), `changed` and `changed_by` (the
-        futures that did it).
+        `name`, `origin`, `values` (how many were there to compare), `futures` (how many others were
+        tried), `changed` and `changed_by` (the futures that did it).
 
     Raises:
         InputError: the data are too few for a backtest.
@@ -142,8 +142,9 @@ def audit(series: Series, plan: AuditPlan) -> pd.DataFrame:
     for origin in origins:
         seen = {name: made for (at, name), made in built.items() if at == origin and name}
         for (kind, name), by in leakage.changes(built[origin, ""], seen).items():
+            values = _values(built[origin, ""].get((kind, name)))
             day = str(series.dates[origin])
-            rows.append((kind, name, day, len(seen), bool(by), " ".join(by)))
+            rows.append((kind, name, day, values, len(seen), bool(by), " ".join(by)))
     table = pd.DataFrame(rows, columns=list(c.LEAK_AUDIT))
     order = table["kind"].map(KINDS.index)
     return (
@@ -164,13 +165,26 @@ def _build(plan: AuditPlan, series: Series, origin: int) -> dict[tuple[str, str]
     return named
 
 
+def _values(known: np.ndarray | None) -> int:
+    """How much an array holds; a candidate that had nothing to say has nothing but nan."""
+    if known is None:
+        return 0
+    return int(np.isfinite(known).sum()) if known.dtype.kind == "f" else known.size
+
+
+def empty(table: pd.DataFrame) -> list[str]:
+    """Names that were there at some origin, but never with a value to compare."""
+    most = table.groupby(["kind", "name"], sort=False)["values"].max()
+    return [f"{kind} {name!r}" for kind, name in most[most == 0].index]
+
+
 def summary(table: pd.DataFrame) -> str:
     """What an audit covered, in words: an empty list of leaks could also mean that it did nothing.
 
     Args:
         table: what `audit` gave, or the same read back.
     """
-    counts = table.groupby("kind")["name"].nunique().to_dict()
+    counts = table[table["values"] > 0].groupby("kind")["name"].nunique().to_dict()
     parts = [f"{counts[k]} {k}{'s' if counts[k] > 1 else ''}" for k in KINDS if k in counts]
     origins = sorted(table[c.ORIGIN].astype(str).unique())
     return (

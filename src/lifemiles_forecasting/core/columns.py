@@ -74,5 +74,5 @@ COVERAGE = (
     "coverage_95_open",
     VERDICT,
 )
-LEAK_AUDIT = ("kind", "name", ORIGIN, "futures", "changed", "changed_by")
+LEAK_AUDIT = ("kind", "name", ORIGIN, "values", "futures", "changed", "changed_by")
 FAILURES = (STORE_ID, "stage", "error", "traceback_hash")

@@ -49,5 +49,7 @@ def refuse_leaks(leak_audit: pd.DataFrame, data_root: str) -> None:
     """
     from lifemiles_forecasting.core import audit
 
+    for name in audit.empty(leak_audit):
+        logger.warning("Not audited, for it has no value at any of these origins: %s.", name)
     audit.refuse_leaks(leak_audit, f"{data_root}/08_reporting/leak_audit.csv")
     logger.info("Audited %s: no leak.", audit.summary(leak_audit))
