@@ -138,6 +138,13 @@ def audit(series: Series, plan: AuditPlan) -> pd.DataFrame:
     built = dict(
         zip(futures, parallel.run(_build, tasks, plan.modeling.workers, "futures"), strict=True)
     )
+    return _compared(series, origins, built)
+
+
+def _compared(
+    series: Series, origins: list[int], built: dict[tuple[int, str], dict]
+) -> pd.DataFrame:
+    """What was built with the real future (of no name) against what was built with the others."""
     rows = []
     for origin in origins:
         seen = {name: made for (at, name), made in built.items() if at == origin and name}
@@ -188,7 +195,8 @@ def summary(table: pd.DataFrame) -> str:
     parts = [f"{counts[k]} {k}{'s' if counts[k] > 1 else ''}" for k in KINDS if k in counts]
     origins = sorted(table[c.ORIGIN].astype(str).unique())
     return (
-        f"{', '.join(parts)} at {len(origins)} origins ({', '.join(origins)}) "
+        f"{', '.join(parts)} at {len(origins)} origin{'s' if len(origins) > 1 else ''} "
+        f"({', '.join(origins)}) "
         f"under {table['futures'].max()} futures"
     )
 

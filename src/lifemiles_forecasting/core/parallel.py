@@ -60,14 +60,9 @@ def run(
     from tqdm import tqdm
 
     workers = min(workers or os.cpu_count() or 1, max(len(tasks), 1))
-    bar = tqdm(
-        total=len(tasks),
-        desc=description,
-        unit="task",
-        mininterval=1.0,
-        leave=False,
-        disable=parent_process() is not None,  # a task of another bar, which is shown
-    )
+    shown = {"desc": description, "unit": "task", "mininterval": 1.0, "leave": False}
+    # a process of tasks has its place in another bar already
+    bar = tqdm(total=len(tasks), disable=parent_process() is not None, **shown)
     with bar:
         if workers == 1:
             from threadpoolctl import threadpool_limits
