@@ -21,7 +21,7 @@ from lifemiles_forecasting.settings import CONFIG_LOADER_ARGS
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "lifemiles_forecasting"
 ENVIRONMENTS = ["base", "local", "quick", "production", "cluster"]
-PIPELINES = ["__default__", "data_processing", "modeling", "reporting"]
+PIPELINES = ["__default__", "data_processing", "leak_audit", "modeling", "reporting"]
 # imported by kedro for us: the commands, the catalog and what shows it
 PLUGINS = {"kedro_mlflow", "kedro_viz", "kedro_datasets", "pyarrow"}
 # their keys are names of the user's own
@@ -113,6 +113,20 @@ def test_pipelines_are_the_ones_that_are_known():
     assert set(pipelines()) == set(PIPELINES)
 
 
+def test_whole_run_is_all_pipelines_but_the_audit():
+    parts = {name: set(pipelines()[name].nodes) for name in PIPELINES}
+    whole = parts.pop("__default__")
+    audit = parts.pop("leak_audit")
+    assert whole == set().union(*parts.values())
+    assert not whole & audit
+
+
+def test_audit_starts_from_what_a_run_leaves():
+    needed = {name for name in pipelines()["leak_audit"].inputs() if not name.startswith("param")}
+    assert needed == {"panel", "stores"}
+    assert needed <= pipelines()["__default__"].outputs() | datasets_of("__default__")
+
+
 def test_whole_run_needs_nothing_but_raw_files():
     free = {name for name in pipelines()["__default__"].inputs() if not name.startswith("param")}
     assert free == {"raw_transactions", "events", "run_info"}
@@ -120,7 +134,7 @@ def test_whole_run_needs_nothing_but_raw_files():
 
 def test_every_catalog_entry_is_used_by_a_pipeline():
     entries = {name for name in loader("base")["catalog"] if not name.startswith("_")}
-    assert entries - datasets_of("__default__") == set()
+    assert entries - set().union(*map(datasets_of, PIPELINES)) == set()
 
 
 def test_every_dataset_between_pipelines_is_in_the_catalog():
@@ -191,7 +205,9 @@ def test_every_parameter_is_read_in_the_source():
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute)
     }
-    inputs = {name.removeprefix("params:") for name in pipelines()["__default__"].inputs()}
+    inputs = {
+        name.removeprefix("params:") for name in PIPELINES for name in pipelines()[name].inputs()
+    }
     for path in fields(Parameters):
         read = path[-1] in attributes if len(path) > 1 else path[0] in inputs
         assert read, ".".join(path)

@@ -39,6 +39,8 @@ PARENT_METRICS = {
     *("r2_target_achieved", "smape_target_achieved"),
     *("median_r2", "wape", "wape_28d", "rmse", "mase", "bias", "coverage_80", "coverage_95"),
     *("naive_wape", "skill_vs_naive", "train_seconds", "tracking_seconds"),
+    *("coverage_80_open", "coverage_95_open", "coverage_points", "coverage_ok"),
+    *(f"coverage_80_week_{week}" for week in (1, 2, 3, 4)),
 }
 CHILD_METRICS = {
     *(f"{part}_{name}" for part in ("train", "test") for name in ("mae", "rmse", "r2", "smape")),
@@ -47,7 +49,7 @@ CHILD_METRICS = {
 }
 CHILD_TAGS = {
     *("run_level", "store_id", "partner_code", "store_code", "model_quality", "model_type"),
-    *("training_date", "status"),
+    *("training_date", "status", "champion"),
 }
 
 
@@ -107,6 +109,37 @@ def test_parent_run_has_every_metric_of_the_contract(trained):
     assert metrics["tracking_seconds"] / ATTEMPTED < 0.2
 
 
+def test_coverage_is_judged_in_the_run_and_its_table(trained):
+    table = trained.frame("08_reporting/coverage.csv")
+    overall = table.iloc[0]
+    metrics, tags = trained.parent.data.metrics, trained.parent.data.tags
+    assert overall["points"] == ATTEMPTED * HORIZON
+    assert metrics["coverage_80"] == pytest.approx(overall["coverage_80"])
+    assert tags["coverage_flag"] == overall["verdict"]
+    assert metrics["coverage_ok"] == (tags["coverage_flag"] == "ok")
+    weeks = table[table["group"] == "horizon_week"].set_index("value")["coverage_80"]
+    for week, share in weeks.items():
+        assert metrics[f"coverage_80_week_{week}"] == pytest.approx(share)
+    partners = set(table.loc[table["group"] == "partner", "value"])
+    assert partners == {child.data.tags["partner_code"] for child in trained.children}
+    assert not any(partner in name for partner in partners for name in metrics)
+    logged = mlflow.artifacts.load_text(f"{trained.parent.info.artifact_uri}/coverage.csv")
+    assert logged == trained.project.output("08_reporting/coverage.csv").read_text()
+
+
+def test_nested_runs_hold_the_weights_and_the_champion_has_the_largest(trained):
+    for run in trained.children:
+        weights = {
+            name.removeprefix("weight_"): value
+            for name, value in run.data.metrics.items()
+            if name.startswith("weight_")
+        }
+        assert sum(weights.values()) == pytest.approx(1)
+        champion = run.data.tags["champion"]
+        assert weights[champion] == max(weights.values())
+        assert run.data.params["model_type"] == run.data.tags["model_type"] == champion
+
+
 def test_parent_run_names_its_training_data(trained):
     (given,) = trained.parent.inputs.dataset_inputs
     assert given.dataset.name == "panel"
@@ -117,7 +150,9 @@ def test_parent_run_names_its_training_data(trained):
 
 
 def test_parent_run_holds_report_forecasts_and_figures(trained):
-    assert artifacts(trained, trained.parent) == {"report.html", "forecasts", "figures"}
+    assert artifacts(trained, trained.parent) == {
+        *("report.html", "coverage.csv", "forecasts", "figures")
+    }
     assert artifacts(trained, trained.parent, "forecasts") == {
         "forecasts/forecasts.csv",
         "forecasts/forecasts.parquet",
@@ -264,7 +299,7 @@ def test_report_is_one_file_that_needs_no_network(trained):
 def test_registry_lists_the_pipelines(trained):
     result = trained.project.kedro("registry", "list")
     assert result.returncode == 0
-    for name in ("__default__", "data_processing", "modeling", "reporting"):
+    for name in ("__default__", "data_processing", "leak_audit", "modeling", "reporting"):
         assert f"- {name}\n" in result.stdout
 
 

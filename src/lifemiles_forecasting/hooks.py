@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
 
-from lifemiles_forecasting.core.errors import ConfigError
+from lifemiles_forecasting.core.errors import ConfigError, InputError
 from lifemiles_forecasting.tracking import lifecycle
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from kedro.pipeline import Pipeline
 
 logger = logging.getLogger(__name__)
+
+# what pipelines that are run by themselves start from
+MADE_BY_DATA_PROCESSING = ("panel", "stores", "row_balance")
 
 guard = lifecycle.RunGuard()
 
@@ -58,13 +61,19 @@ class ForecastingHooks:
     def before_pipeline_run(
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
     ) -> None:
-        """Write the whole configuration to the run, and what kind of run it is."""
+        """Write the whole configuration to the run, and what kind of run it is.
+
+        Raises:
+            InputError: the pipeline starts from what another one has not left yet.
+        """
         from lifemiles_forecasting.tracking.provenance import git_state
 
         run_id = lifecycle.active_run_id()
+        if run_id is not None:
+            guard.watch(run_id)
+        check_inputs(pipeline, catalog)
         if run_id is None:  # tracking is switched off for this pipeline
             return
-        guard.watch(run_id)
         trains = writes_store_runs(pipeline, catalog)
         tags = {
             "run_level": lifecycle.PIPELINE_LEVEL if trains else lifecycle.PARTIAL_LEVEL,
@@ -153,6 +162,22 @@ def tracking_config(loader: AbstractConfigLoader, project_path: Path) -> dict[st
         )
     experiment["create_experiment_kwargs"] = creation
     return {**config, "server": server, "tracking": {**tracking, "experiment": experiment}}
+
+
+def check_inputs(pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+    """Make sure that the files of an earlier run that the pipeline starts from are there.
+
+    Raises:
+        InputError: one is not; the message says how to make it.
+    """
+    needed = sorted(name for name in pipeline.inputs() if name in MADE_BY_DATA_PROCESSING)
+    missing = [name for name in needed if not catalog.exists(name)]
+    if missing:
+        raise InputError(
+            f"no {' and no '.join(missing)} of an earlier run",
+            "the files that `kedro run` leaves",
+            "Run `kedro run`, or `kedro run --pipelines=data_processing`, with the same data_root",
+        )
 
 
 def writes_store_runs(pipeline: Pipeline, catalog: CatalogProtocol) -> bool:

@@ -155,6 +155,14 @@ def test_parse_ConfigError_when_candidate_is_unknown(modeling):
     assert message.startswith("found parameter 'candidates.1' = 'prophet'; expected input should")
 
 
+@pytest.mark.parametrize("band", [[85, 75], [80, 80], [-1, 50], [75, 101]])
+def test_parse_ConfigError_when_the_coverage_band_is_no_range(everything, band):
+    everything["reporting"]["coverage_band"] = band
+    message = refusal(Parameters, everything)
+    assert message.startswith("found parameter 'reporting.coverage_band' = ")
+    assert message.endswith("two percentages, the lower one first")
+
+
 def test_parse_ConfigError_when_a_group_is_missing(everything):
     del everything["modeling"]
     message = "found no parameter 'modeling'; expected it in conf/base/parameters*.yml"

@@ -66,7 +66,7 @@ def test_every_entry_is_used_and_every_output_kept():
 
 def test_outputs_are_written(run):
     _, _, folder = run
-    expected = {"store_metrics.csv", "metrics.json", "report.html"}
+    expected = {"store_metrics.csv", "metrics.json", "coverage.csv", "report.html"}
     assert {path.name for path in folder.iterdir()} == expected | {f"{f}.json" for f in FIGURES}
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "Pronóstico" in page
@@ -83,6 +83,33 @@ def test_store_metrics_come_back_as_they_were(run):
     read = restored(catalog.load("store_metrics"))
     pd.testing.assert_frame_equal(read, expected, check_dtype=False)
     assert read["store_code"].iloc[0] == expected["store_code"].iloc[0]
+
+
+def test_coverage_comes_back_as_it_was_and_is_in_the_metrics(run):
+    from lifemiles_forecasting.core import coverage
+    from lifemiles_forecasting.core.config import ReportSettings
+
+    frames, catalog, _ = run
+    settings = ReportSettings(**catalog.load("parameters")["reporting"])
+    expected = coverage.coverage_table(frames, settings)
+    read = catalog.load("coverage")
+    pd.testing.assert_frame_equal(read, expected, check_dtype=False)
+    measured = catalog.load("aggregate_metrics")
+    assert measured["coverage_points"] == expected["open_points"].iloc[0] == 280
+    assert measured.keys() >= coverage.metrics(expected).keys()
+
+
+def test_a_run_outside_the_band_is_warned_about(run, caplog):
+    from lifemiles_forecasting.pipelines.reporting.nodes import evaluate_stores
+
+    frames, catalog, _ = run
+    strict = catalog.load("params:reporting") | {
+        "coverage_band": [99, 100],
+        "coverage_min_points": 10,
+    }
+    evaluate_stores(strict, **{name: getattr(frames, name) for name in FRAMES})
+    (warning,) = [record.getMessage() for record in caplog.records]
+    assert warning.startswith("Flagged (too_low): the 80 % intervals are too narrow: they hold")
 
 
 def test_codes_that_look_like_something_else_stay_text(run, tmp_path):

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from lifemiles_forecasting.core import columns as c
+from lifemiles_forecasting.core import coverage
 from lifemiles_forecasting.core.config import QualityTier, ReportSettings
 from lifemiles_forecasting.core.quality import aggregate, store_metrics
 from lifemiles_forecasting.core.synthetic_run import (
@@ -18,8 +19,9 @@ from lifemiles_forecasting.core.synthetic_run import (
     synthetic_run,
     synthetic_warnings,
 )
-from lifemiles_forecasting.report import payload
+from lifemiles_forecasting.report import html, payload
 from lifemiles_forecasting.report.html import (
+    MAX_COVERAGE,
     MAX_FAILURES,
     MAX_WARNINGS,
     ReportContent,
@@ -44,6 +46,7 @@ def content_of(frames, failures=None):
         frames=frames,
         table=table,
         metrics=aggregate(table, frames, SETTINGS, 1.0),
+        coverage=coverage.coverage_table(frames, SETTINGS),
         failures=synthetic_failures(frames) if failures is None else failures,
         row_balance=synthetic_balance(frames),
         configuration={"target": "billings", "reporting": {"language": "es"}},
@@ -206,6 +209,91 @@ def test_no_warnings_and_too_many(content):
     many = pd.concat([content.warnings] * MAX_WARNINGS, ignore_index=True)
     page = render_report(replace(content, warnings=many), SETTINGS)
     assert f"Se muestran {MAX_WARNINGS} de {2 * MAX_WARNINGS}" in page
+
+
+def flagged(content, verdict):
+    """The same run with another verdict on its intervals as a whole."""
+    overall = content.coverage["group"] == "overall"
+    table = content.coverage.copy()
+    table.loc[overall, ["verdict", "coverage_80_open", "open_points"]] = [verdict, 61.25, 1_234]
+    return replace(content, coverage=table)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "spanish", "english"),
+    [
+        ("too_low", "Intervalos demasiado estrechos", "Intervals too narrow"),
+        ("too_high", "Intervalos demasiado anchos", "Intervals too wide"),
+    ],
+)
+def test_intervals_outside_the_band_are_flagged_at_the_top(content, verdict, spanish, english):
+    page = render_report(flagged(content, verdict), SETTINGS)
+    alert = page.index('role="alert"')
+    assert alert < page.index('class="cards"')
+    assert f"{spanish}: el de 80 % contuvo el 61,2\xa0% de 1.234 días-tienda" in page
+    assert "se esperaba del 75 al 85 %" in page
+    assert english in render_report(flagged(content, verdict), ENGLISH)
+
+
+@pytest.mark.parametrize("verdict", ["ok", "too_few_points"])
+def test_intervals_are_not_flagged_without_evidence(content, verdict):
+    assert 'role="alert"' not in render_report(flagged(content, verdict), SETTINGS)
+
+
+def test_coverage_is_shown_by_week_class_and_partner(content, page):
+    text = Elements(page).text
+    for row in content.coverage.to_dict("records"):
+        share = f"{row['coverage_80']:.1f}".replace(".", ",")
+        assert f"{row['points']} {share} %" in text.replace("\xa0", " ")
+    assert text.count("Semana del horizonte") == 4
+    assert "pocos días" in text  # of the partners, in so small a run
+
+
+def test_hostile_partner_of_the_coverage_stays_text(content):
+    table = content.coverage.copy()
+    table.loc[table.index[-1], "value"] = HOSTILE
+    page = render_report(replace(content, coverage=table), SETTINGS)
+    assert HOSTILE not in page
+    assert HOSTILE in Elements(page).text
+
+
+def test_coverage_of_many_partners_is_bounded(content):
+    many = pd.concat([content.coverage] * 20, ignore_index=True)
+    page = render_report(replace(content, coverage=many), SETTINGS)
+    assert f"Se muestran {MAX_COVERAGE} de {len(many)}" in page
+
+
+def test_weights_of_every_attempted_store_are_in_the_page(content, page):
+    data = json.loads(Elements(page).scripts["data"])
+    names = data["weights"]["candidates"]
+    by_id = content.table.set_index("store_id")
+    assert set(names) == {"base", "direct", "local_catboost", "ridge"}
+    mean = [by_id[f"weight_{name}"].mean() for name in names]
+    assert mean == sorted(mean, reverse=True)
+    for row, weights in zip(data["rows"], data["weights"]["rows"], strict=True):
+        store = by_id.loc[row[0]]
+        assert (weights is not None) == store["attempted"]
+        if weights:
+            expected = [store[f"weight_{name}"] for name in names]
+            assert weights == pytest.approx(expected, abs=5e-4)
+
+
+def test_candidates_are_whatever_the_run_has(content):
+    """A candidate that no text knows goes by its own name."""
+    table = content.table.rename(columns={"weight_ridge": "weight_my_model"})
+    table["champion"] = table["champion"].replace("direct", "my_model")
+    page = render_report(replace(content, table=table), SETTINGS)
+    elements = Elements(page)
+    assert "my_model" in json.loads(elements.scripts["data"])["weights"]["candidates"]
+    assert "my model" in elements.text
+
+
+def test_weights_are_bounded_and_the_rest_is_told(content, monkeypatch):
+    monkeypatch.setattr(payload, "MAX_WEIGHTS", 3)
+    monkeypatch.setattr(html, "MAX_WEIGHTS", 3)
+    page = render_report(content, SETTINGS)
+    assert len(json.loads(Elements(page).scripts["data"])["weights"]["rows"]) == 3
+    assert "Pesos de los candidatos: Se muestran 3 de 10" in page
 
 
 def test_a_limited_run_compares_only_its_own_stores(content):

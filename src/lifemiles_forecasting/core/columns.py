@@ -38,6 +38,8 @@ SUBJECT = "subject"
 STAGE = "stage"
 WARNING = "warning"
 STORES_COUNT = "stores"
+GROUP = "group"
+VERDICT = "verdict"
 
 PANEL = (STORE_ID, DATE, Y, TRANSACTIONS)
 STORES = (
@@ -72,3 +74,15 @@ FORECASTS = (
 FAILURES = (STORE_ID, STAGE, "error", "traceback_hash")
 WARNINGS = (SUBJECT, STAGE, WARNING, STORES_COUNT)
 EVENTS = (PARTNER_CODE, STORE_CODE, START_DATE, END_DATE, NAME, VALUE)
+COVERAGE = (
+    GROUP,
+    VALUE,
+    "points",
+    "coverage_80",
+    "coverage_95",
+    "open_points",
+    "coverage_80_open",
+    "coverage_95_open",
+    VERDICT,
+)
+LEAK_AUDIT = ("kind", "name", ORIGIN, "values", "futures", "changed", "changed_by")

@@ -108,9 +108,7 @@ class ModelSettings(Closed):
     origin_step: int | None = Field(None, ge=1)
     workers: int | None = Field(None, ge=1)
     holidays: HolidaySettings = HolidaySettings()
-    candidates: tuple[
-        Literal["base", "ets", "direct", "recursive", "local_catboost", "ridge"], ...
-    ]
+    candidates: tuple[Literal["base", "ets", "direct", "recursive", "local_catboost", "ridge"], ...]
     direct: DirectSettings
     recursive: RecursiveSettings
     local_catboost: LocalSettings
@@ -140,7 +138,24 @@ class ReportSettings(Closed):
     target_smape: float = 10.0
     metrics: tuple[str, ...]
     featured_stores: int = Field(6, ge=1, le=50)
+    coverage_band: tuple[float, float] = (75.0, 85.0)  # percent of the days, for the 80 % interval
+    coverage_min_points: int = Field(500, ge=1)
     language: Literal["es", "en"] = "es"
+
+    @field_validator("coverage_band")
+    @classmethod
+    def _band_is_a_range(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not 0 <= value[0] < value[1] <= 100:
+            raise ValueError("two percentages, the lower one first")
+        return value
+
+
+class AuditSettings(Closed):
+    """What the leak audit looks at (`leak_audit`)."""
+
+    stores: int = Field(40, ge=8)
+    origins: int = Field(2, ge=1, le=12)
+    max_iterations: int = Field(8, ge=1)
 
 
 class Parameters(Closed):
@@ -158,6 +173,7 @@ class Parameters(Closed):
     data_processing: DataSettings
     modeling: ModelSettings
     reporting: ReportSettings
+    leak_audit: AuditSettings = AuditSettings()
 
     @field_validator("as_of", mode="before")
     @classmethod

@@ -28,3 +28,7 @@ class ConfigError(ForecastingError):
 
 class TrackingError(ForecastingError):
     """The MLflow tracking store cannot be used."""
+
+
+class LeakError(ForecastingError):
+    """Something that is computed for an origin depends on the days after it."""

@@ -15,11 +15,16 @@ from lifemiles_forecasting.core import backtest
 from lifemiles_forecasting.core.calendar import Calendar
 from lifemiles_forecasting.core.candidates.closed import CLOSED
 from lifemiles_forecasting.core.config import ModelSettings
-from lifemiles_forecasting.core.intervals import Spread, bounds
+from lifemiles_forecasting.core.fitting import POOLED
+from lifemiles_forecasting.core.intervals import NAMES, Spread, bounds
 from lifemiles_forecasting.core.rows import features_at
 from lifemiles_forecasting.core.series import Series
 from lifemiles_forecasting.core.study import Study, build_study, prepare
 from lifemiles_forecasting.core.synthetic import with_values
+
+# Candidates that do not hang on whether a store gets models of its own. All others are compared
+# where a run on that day would have given it some, so that one missing here is still audited.
+SHARED = (*CLOSED, *POOLED, backtest.BLEND)
 
 Build = Callable[[Series, int], Mapping[str, np.ndarray]]
 
@@ -64,19 +69,33 @@ def future_perturbation(build: Build, series: Series, origin: int) -> list[str]:
         Sorted names whose arrays differ in any value or in their shape, or that come and go;
         nothing where the one rule holds.
     """
-    known = build(series, origin)
-    changed: set[str] = set()
-    for _, other in other_futures(series, origin):
-        seen = build(other, origin)
-        changed |= known.keys() ^ seen.keys()
-        changed |= {
-            name for name in known.keys() & seen.keys() if not _same(known[name], seen[name])
-        }
-    return sorted(changed)
+    seen = {name: build(other, origin) for name, other in other_futures(series, origin)}
+    return sorted(name for name, by in changes(build(series, origin), seen).items() if by)
 
 
-def _same(known: np.ndarray, seen: np.ndarray) -> bool:
-    return np.array_equal(known, seen, equal_nan=known.dtype.kind == "f")
+def changes(
+    known: Mapping[str, np.ndarray], seen: Mapping[str, Mapping[str, np.ndarray]]
+) -> dict[str, tuple[str, ...]]:
+    """Everything that was compared, and the futures that change it.
+
+    Args:
+        known: what was built with the real future.
+        seen: what was built with other futures, by their names.
+
+    Returns:
+        For every name in any of them, the futures under which its array differs or is missing.
+    """
+    names = dict.fromkeys(name for built in (known, *seen.values()) for name in built)
+    return {
+        name: tuple(future for future, built in seen.items() if not _same(known, built, name))
+        for name in names
+    }
+
+
+def _same(known: Mapping[str, np.ndarray], seen: Mapping[str, np.ndarray], name: str) -> bool:
+    if name not in known or name not in seen:
+        return False
+    return np.array_equal(known[name], seen[name], equal_nan=known[name].dtype.kind == "f")
 
 
 def features(horizon: int, events: pd.DataFrame | None = None) -> Build:
@@ -121,7 +140,7 @@ def forecasts(
         result = backtest.run(study)
         own = study.attempted_at(origin)
         named = {
-            name: values[own] if name in ("local_catboost", "ridge") else values
+            name: values if name in SHARED else values[own]
             for (name, made), values in result.y_hat.items()
             if made == origin
         }
@@ -140,8 +159,9 @@ def _test_window(study: Study, result: backtest.Backtest, own: np.ndarray) -> di
     forecast = result.y_hat[backtest.BLEND, origin]
     spread = Spread.of(study.series.until(origin + 1))
     offsets = result.intervals.offsets(np.nan_to_num(forecast), spread)
+    limits = bounds(forecast, offsets)
     return {
         "weights": result.weights[own],
         "sizes": np.array(sorted(result.sizes.items())),
-        "intervals": bounds(forecast, offsets),
+        **{name: limits[:, :, k] for k, name in enumerate(NAMES)},
     }

@@ -174,6 +174,7 @@ class _Packer:
             tags={
                 "model_quality": str(measured["quality"]),
                 "model_type": line["champion"],
+                "champion": line["champion"],
                 "training_date": self.now,
                 "store_class": stores[c.STORE_CLASS].iloc[store],
             },

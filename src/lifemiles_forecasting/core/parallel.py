@@ -55,10 +55,14 @@ def run(
         workers: processes; None takes every core, 1 stays in this process.
         description: shown beside the bar.
     """
+    from multiprocessing import parent_process
+
     from tqdm import tqdm
 
     workers = min(workers or os.cpu_count() or 1, max(len(tasks), 1))
-    bar = tqdm(total=len(tasks), desc=description, unit="task", mininterval=1.0, leave=False)
+    shown = {"desc": description, "unit": "task", "mininterval": 1.0, "leave": False}
+    # a process of tasks has its place in another bar already
+    bar = tqdm(total=len(tasks), disable=parent_process() is not None, **shown)
     with bar:
         if workers == 1:
             from threadpoolctl import threadpool_limits

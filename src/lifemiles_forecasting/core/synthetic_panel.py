@@ -181,9 +181,7 @@ def _levels(
     return size * walk * np.where(after, jump[:, None], 1.0)
 
 
-def _close(
-    expected: np.ndarray, n_days: int, closed: np.ndarray, rng: np.random.Generator
-) -> None:
+def _close(expected: np.ndarray, n_days: int, closed: np.ndarray, rng: np.random.Generator) -> None:
     """Set one long closure of each of these stores to zero, in place."""
     length = rng.integers(30, 181, len(expected))
     start = (rng.random(len(expected)) * (n_days - length)).astype(int)

@@ -17,22 +17,26 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from lifemiles_forecasting.core import columns as c
+from lifemiles_forecasting.core import coverage
 from lifemiles_forecasting.core.config import ReportSettings
 from lifemiles_forecasting.core.notices import to_frame
 from lifemiles_forecasting.core.quality import RunFrames, TestWindow, candidate_accuracy
 from lifemiles_forecasting.report import figures, theme
 from lifemiles_forecasting.report.payload import (
     MAX_SERIES,
+    MAX_WEIGHTS,
     flat,
     partner_payload,
     safe_json,
     series_payload,
     store_rows,
+    weights_payload,
 )
 from lifemiles_forecasting.report.texts import TEXTS, named, number, percent
 
 MAX_FAILURES = 200  # rows of the ledger in the page
 MAX_WARNINGS = 200
+MAX_COVERAGE = 60  # rows of the coverage table in the page
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class ReportContent:
         frames: the frames of the run.
         table: what `core.quality.store_metrics` gave.
         metrics: what `core.quality.aggregate` gave.
+        coverage: what `core.coverage.coverage_table` gave.
         failures: `columns.FAILURES`.
         row_balance: rows in, used and quarantined (by reason), first and last date, ...
         configuration: the run's parameters, nested.
@@ -53,6 +58,7 @@ class ReportContent:
     frames: RunFrames
     table: pd.DataFrame
     metrics: Mapping[str, float]
+    coverage: pd.DataFrame
     failures: pd.DataFrame
     row_balance: Mapping[str, Any]
     configuration: Mapping[str, Any]
@@ -119,6 +125,7 @@ def render_report(content: ReportContent, settings: ReportSettings) -> str:
         series=Markup(series),  # noqa: S704
         **_summary(content, texts),
         **_details(content, texts),
+        **_intervals(content, settings),
     )
 
 
@@ -146,6 +153,7 @@ def _script_data(
         "tiers": {tier: theme.tier_color(tier) for tier in (*settings.tiers, "POBRE")},
         "totals": partner_payload(content.frames),
         "rows": rows,
+        "weights": weights_payload(content.table, [row[0] for row in rows]),
         "figures": {
             name: json.loads(figure.to_json())
             for name, figure in drawn.items()
@@ -205,6 +213,7 @@ def _details(content: ReportContent, texts: Mapping[str, str]) -> dict[str, Any]
             {"candidate": name, "weight": 100 * value, "champion": int(champions.get(name, 0))}
             for name, value in weights.rename(lambda name: name.removeprefix("weight_")).items()
         ],
+        "max_weights": MAX_WEIGHTS if len(tried) > MAX_WEIGHTS else 0,
         "failures": content.failures.head(MAX_FAILURES).fillna("").to_dict("records"),
         "n_failures": len(content.failures),
         "warnings": content.warnings.head(MAX_WARNINGS).to_dict("records"),
@@ -214,6 +223,18 @@ def _details(content: ReportContent, texts: Mapping[str, str]) -> dict[str, Any]
         "classes": content.frames.stores[c.STORE_CLASS].value_counts().to_dict(),
         "configuration": flat(content.configuration),
         "run": content.run,
+    }
+
+
+def _intervals(content: ReportContent, settings: ReportSettings) -> dict[str, Any]:
+    """Gather how often the intervals held, and the verdict on that."""
+    table = content.coverage
+    low, high = settings.coverage_band
+    return {
+        "coverage": table.head(MAX_COVERAGE).to_dict("records"),
+        "n_coverage": len(table),
+        "coverage_flag": coverage.flag(table),
+        "band": {"low": f"{low:g}", "high": f"{high:g}"},
     }
 
 

@@ -16,6 +16,7 @@ from lifemiles_forecasting.report.figures import partner_series
 
 # What keeps the file below 15 MB; the report says how many stores it leaves out.
 MAX_SERIES = 1500
+MAX_WEIGHTS = 5_000  # stores whose weights are in the page
 HISTORY_DAYS = 365
 _BANDS = ("lower_80", "upper_80", "lower_95", "upper_95")
 _UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
@@ -50,6 +51,26 @@ def store_rows(table: pd.DataFrame, stores: pd.DataFrame) -> list[list[Any]]:
     columns = [rows[name].astype(object).where(rows[name].notna(), "").tolist() for name in text]
     columns += [rows[name].astype(float).round(n).tolist() for name, n in digits.items()]
     return [list(row) for row in zip(*columns, strict=True)]
+
+
+def weights_payload(table: pd.DataFrame, store_ids: list[str]) -> dict[str, Any]:
+    """The weights of each store's candidates, as far as the report has room.
+
+    Returns:
+        `candidates`, the one with the largest mean weight first, and `rows`: the weights of the
+        first `MAX_WEIGHTS` stores in the order of `store_ids`, null for a store without any.
+    """
+    weights = table.set_index(c.STORE_ID).filter(regex="^weight_")
+    order = weights.mean().sort_values(ascending=False, kind="stable").index
+    kept = weights[order].reindex(store_ids[:MAX_WEIGHTS])
+    known = kept.notna().any(axis=1).tolist()
+    values = kept.fillna(0.0).round(3).to_numpy(dtype=float)
+    return {
+        "candidates": [name.removeprefix("weight_") for name in order],
+        "rows": [
+            _compact(row) if there else None for row, there in zip(values, known, strict=True)
+        ],
+    }
 
 
 def partner_payload(frames: RunFrames) -> dict[str, Any]:

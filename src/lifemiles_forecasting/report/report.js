@@ -16,6 +16,10 @@
   for (const row of rows) {
     row.haystack = [row.store_id, row.store_name, row.city, row.country].join("\n").toLowerCase();
   }
+  const WEIGHTS = data.weights.candidates.map((name) => `weight_${name}`);
+  rows.forEach((row, i) => WEIGHTS.forEach((name, k) => {
+    row[name] = data.weights.rows[i] ? data.weights.rows[i][k] : null;
+  }));
   const rowOf = new Map(rows.map((row) => [row.store_id, row]));
 
   const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, key) => values[key]);
@@ -134,10 +138,14 @@
   };
 
   // table
-  const HEADS = [["store_id", t.store], ["partner_code", t.partner], ["quality", t.quality], ["test_r2", "R²"],
-    ["test_smape", "SMAPE"], ["test_wape", t.wape], ["forecast_total", t.forecast], ["status", t.status]];
-  const NUMBERS = new Set(["test_r2", "test_smape", "test_wape", "forecast_total"]);
-  const state = { page: 0, by: "forecast_total", up: false, chosen: "", shown: rows };
+  const HEADS = {
+    accuracy: [["store_id", t.store], ["partner_code", t.partner], ["quality", t.quality], ["test_r2", "R²"],
+      ["test_smape", "SMAPE"], ["test_wape", t.wape], ["forecast_total", t.forecast], ["status", t.status]],
+    weights: [["store_id", t.store], ["partner_code", t.partner], ["champion", t.champion],
+      ...data.weights.candidates.map((name) => [`weight_${name}`, named("candidate", name)]), ["status", t.status]],
+  };
+  const NUMBERS = new Set(["test_r2", "test_smape", "test_wape", "forecast_total", ...WEIGHTS]);
+  const state = { view: "accuracy", page: 0, by: "forecast_total", up: false, chosen: "", shown: rows };
   const compare = (a, b) => {
     const [x, y] = [a[state.by], b[state.by]];
     // what is missing stays at the end in both directions
@@ -154,6 +162,24 @@
     return rows.filter((row) => words.every((word) => row.haystack.includes(word)) &&
       wanted.every(([column, value]) => row[column] === value));
   };
+  const percent = (value) => number(value, 1, "\u00a0%");
+  const tierOf = (row) => {
+    const tier = element("td", row.quality ? "" : "–");
+    if (row.quality) {
+      const label = element("span", row.quality, "tier");
+      label.style.setProperty("--tier", data.tiers[row.quality] || "#8794a1");
+      tier.append(label);
+    }
+    return tier;
+  };
+  // what stands between partner and status
+  const CELLS = {
+    accuracy: (row) => [tierOf(row), element("td", number(row.test_r2, 2), "n"), element("td", percent(row.test_smape), "n"),
+      element("td", percent(row.test_wape), "n"), element("td", number(row.forecast_total), "n")],
+    weights: (row) => [element("td", row.champion ? named("candidate", row.champion) : "–"),
+      ...WEIGHTS.map((name) => element("td", row[name] === null ? "–" : percent(100 * row[name]),
+        name === `weight_${row.champion}` ? "n best" : "n"))],
+  };
   const tableRow = (row) => {
     const line_ = element("tr", "", row.store_id === state.chosen ? "chosen" : "");
     const head = element("th");
@@ -162,17 +188,9 @@
     pick.type = "button";
     pick.addEventListener("click", () => choose(row.store_id, true));
     head.append(pick, element("span", [row.store_name, row.city].filter(Boolean).join(" · "), "sub"));
-    const tier = element("td");
-    if (row.quality) {
-      const label = element("span", row.quality, "tier");
-      label.style.setProperty("--tier", data.tiers[row.quality] || "#8794a1");
-      tier.append(label);
-    } else tier.textContent = "–";
     const status = element("td", named("status", row.status));
     if (row.reason) status.append(element("span", row.reason, "sub"));
-    line_.append(head, element("td", row.partner_code), tier, element("td", number(row.test_r2, 2), "n"),
-      element("td", number(row.test_smape, 1, "\u00a0%"), "n"), element("td", number(row.test_wape, 1, "\u00a0%"), "n"),
-      element("td", number(row.forecast_total), "n"), status);
+    line_.append(head, element("td", row.partner_code), ...CELLS[state.view](row), status);
     return line_;
   };
   const drawTable = () => {
@@ -193,7 +211,7 @@
     }
   };
   const drawHeads = () => {
-    const heads = HEADS.map(([by, label]) => {
+    const heads = HEADS[state.view].map(([by, label]) => {
       const head = element("th", "", NUMBERS.has(by) ? "n" : "");
       head.scope = "col";
       Object.assign(head.dataset, { by, label });
@@ -220,6 +238,11 @@
     if (scroll) byId("stores").scrollIntoView({ block: "start" });
   };
 
+  const show = (view) => {
+    state.view = byId("view").value = view;
+    drawHeads();
+  };
+
   // a spreadsheet takes a text that starts like this for a formula
   const cell = (value) => {
     if (typeof value === "number") return String(value);
@@ -228,7 +251,8 @@
     return /[",\n\r]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
   };
   const download = () => {
-    const lines = [COLUMNS, ...state.shown.map((row) => COLUMNS.map((name) => row[name]))]
+    const columns = [...COLUMNS, ...WEIGHTS];
+    const lines = [columns, ...state.shown.map((row) => columns.map((name) => row[name]))]
       .map((values) => values.map(cell).join(","));
     const link = element("a");
     link.href = URL.createObjectURL(new Blob(["\ufeff" + lines.join("\r\n") + "\r\n"], { type: "text/csv" }));
@@ -259,6 +283,8 @@
     if (rowOf.has(id)) choose(id, false);
     else byId("picker-note").textContent = t.choose_hint;
   });
+  byId("view").addEventListener("change", (event) => { show(event.target.value); drawTable(); });
+  byId("see-weights").addEventListener("click", () => { show("weights"); drawTable(); });
   byId("filters").addEventListener("input", () => { state.page = 0; drawTable(); });
   byId("filters").addEventListener("submit", (event) => event.preventDefault());
   byId("download").addEventListener("click", download);

@@ -104,6 +104,30 @@ _ES = {
     "weights_title": "Peso medio de los candidatos",
     "weight": "Peso medio",
     "champion_of": "Mejor candidato en",
+    "coverage_title": "Cobertura de los intervalos",
+    "coverage_note": "Porcentaje de los días de la ventana de prueba cuyo valor real cayó dentro "
+    "del intervalo. Un día en que se sabe que la tienda cierra no tiene intervalo: las columnas de "
+    "la derecha lo dejan fuera, y de ellas sale el dictamen. Banda aceptada: {low} a {high} %, con "
+    "al menos {n} días.",
+    "coverage_too_low": "Intervalos demasiado estrechos: el de 80 % contuvo el {coverage} de {n} "
+    "días-tienda de la ventana de prueba; se esperaba del {low} al {high} %.",
+    "coverage_too_high": "Intervalos demasiado anchos: el de 80 % contuvo el {coverage} de {n} "
+    "días-tienda de la ventana de prueba; se esperaba del {low} al {high} %.",
+    "group": "Grupo",
+    "group_overall": "Todas las tiendas",
+    "group_horizon_week": "Semana del horizonte",
+    "group_store_class": "Clase de tienda",
+    "group_partner": "Aliado",
+    "open_days": "Con intervalo",
+    "verdict": "Dictamen",
+    "verdict_ok": "en la banda",
+    "verdict_too_low": "muy baja",
+    "verdict_too_high": "muy alta",
+    "verdict_too_few_points": "pocos días",
+    "columns": "Columnas",
+    "champion": "Mejor candidato",
+    "weights": "Pesos de los candidatos",
+    "weights_by_store": "Ver los pesos de cada tienda",
     "failures_title": "Fallas",
     "no_failures": "Ninguna tienda falló.",
     "stage": "Etapa",
@@ -256,6 +280,30 @@ _EN = {
     "weights_title": "Mean weight of the candidates",
     "weight": "Mean weight",
     "champion_of": "Best candidate of",
+    "coverage_title": "Coverage of the intervals",
+    "coverage_note": "Percent of the days of the test window whose actual value fell into the "
+    "interval. A day on which a store is known to be closed has no interval: the columns on the "
+    "right leave it out, and the verdict goes by them. Accepted band: {low} to {high} %, on at "
+    "least {n} days.",
+    "coverage_too_low": "Intervals too narrow: the 80 % interval held {coverage} of {n} store-days "
+    "of the test window; expected {low} to {high} %.",
+    "coverage_too_high": "Intervals too wide: the 80 % interval held {coverage} of {n} store-days "
+    "of the test window; expected {low} to {high} %.",
+    "group": "Group",
+    "group_overall": "All stores",
+    "group_horizon_week": "Week of the horizon",
+    "group_store_class": "Class of store",
+    "group_partner": "Partner",
+    "open_days": "With interval",
+    "verdict": "Verdict",
+    "verdict_ok": "in the band",
+    "verdict_too_low": "too low",
+    "verdict_too_high": "too high",
+    "verdict_too_few_points": "too few days",
+    "columns": "Columns",
+    "champion": "Best candidate",
+    "weights": "Weights of the candidates",
+    "weights_by_store": "See the weights of each store",
     "failures_title": "Failures",
     "no_failures": "No store failed.",
     "stage": "Stage",

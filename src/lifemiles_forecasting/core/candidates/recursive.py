@@ -122,9 +122,7 @@ def _shared(
     return dict(zip(values, means.T, strict=True))
 
 
-def training_rows(
-    steps: Steps, most: int, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
+def training_rows(steps: Steps, most: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """One row per store and day with enough history, at most about `most` of them.
 
     Args:

@@ -111,16 +111,18 @@ def package_run_record(
     panel: pd.DataFrame,
     row_balance: dict[str, Any],
     aggregate_metrics: dict[str, float],
+    coverage: pd.DataFrame,
     raw_transactions: str,
 ) -> RunRecord:
     """What the parent run says beyond its configuration."""
+    from lifemiles_forecasting.core.coverage import flag
     from lifemiles_forecasting.core.results import RunRecord
 
     fingerprint = row_balance["data_fingerprint"]
     return RunRecord(
         params={"dataset_file": raw_transactions, "dataset_shape": str(panel.shape)},
         metrics=aggregate_metrics,
-        tags={"data_fingerprint": fingerprint},
+        tags={"data_fingerprint": fingerprint, "coverage_flag": flag(coverage)},
         dataset={
             "name": "panel",
             "digest": fingerprint,

@@ -11,7 +11,7 @@ RUN_PARAMETERS = ("modeling", "horizon", "min_samples", "max_stores", "seed")
 
 def create_pipeline(**_: object) -> Pipeline:
     """Chain study, backtest, forecasts and what goes to MLflow."""
-    result = ["study", "backtest_result"]
+    result, measured = ["study", "backtest_result"], ["aggregate_metrics", "coverage"]
     return Pipeline(
         [
             Node(
@@ -57,7 +57,7 @@ def create_pipeline(**_: object) -> Pipeline:
             ),
             Node(
                 nodes.package_run_record,
-                inputs=["panel", "row_balance", "aggregate_metrics", "params:raw_transactions"],
+                inputs=["panel", "row_balance", *measured, "params:raw_transactions"],
                 outputs="run_record",
                 name="package_run_record",
             ),

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # heavy, and this module is imported at every kedro command
     import pandas as pd
     import plotly.graph_objects as go
 
+logger = logging.getLogger(__name__)
+
 
 def evaluate_stores(
     reporting: dict[str, Any], **frames: pd.DataFrame
-) -> tuple[pd.DataFrame, dict[str, float]]:
+) -> tuple[pd.DataFrame, dict[str, float], pd.DataFrame]:
     """Measure every store and the run on the test window.
 
     Args:
@@ -19,15 +22,20 @@ def evaluate_stores(
         **frames: those of `core.quality.RunFrames`.
 
     Returns:
-        A row per store, and the metrics of the run.
+        A row per store, the metrics of the run, and the coverage of its intervals.
     """
+    from lifemiles_forecasting.core import coverage
     from lifemiles_forecasting.core.config import ReportSettings, parse
     from lifemiles_forecasting.core.quality import RunFrames, aggregate, store_metrics
 
     settings, run = parse(ReportSettings, reporting), RunFrames(**frames)
     table = store_metrics(run, settings)
     seconds = float(run.attempted["train_seconds"].sum())
-    return table, aggregate(table, run, settings, seconds)
+    covered = coverage.coverage_table(run, settings)
+    for reason in coverage.gate_reasons(covered, settings):
+        logger.warning("Flagged (%s): %s.", coverage.flag(covered), reason)
+    summed = aggregate(table, run, settings, seconds)
+    return table, summed | coverage.metrics(covered), covered
 
 
 def draw_figures(
@@ -52,10 +60,11 @@ def draw_figures(
     return build_figures(RunFrames(**frames), restored(store_metrics), settings, target)
 
 
-def build_report(  # noqa: PLR0913, PLR0917 - every part of the page is an input of its own
+def build_report(  # noqa: PLR0913, PLR0917 - every part of the report is an input of its own
     parameters: dict[str, Any],
     store_metrics: pd.DataFrame,
     aggregate_metrics: dict[str, float],
+    coverage: pd.DataFrame,
     failures: pd.DataFrame,
     warnings: pd.DataFrame,
     row_balance: dict[str, Any],
@@ -68,6 +77,7 @@ def build_report(  # noqa: PLR0913, PLR0917 - every part of the page is an input
         parameters: all of them; they are printed, too.
         store_metrics: from `evaluate_stores`.
         aggregate_metrics: from `evaluate_stores`.
+        coverage: from `evaluate_stores`.
         failures: the ledger of failures.
         warnings: the ledger of warnings.
         row_balance: where every raw row ended.
@@ -85,6 +95,7 @@ def build_report(  # noqa: PLR0913, PLR0917 - every part of the page is an input
         frames=RunFrames(**frames),
         table=restored(store_metrics),
         metrics=aggregate_metrics,
+        coverage=coverage,
         failures=failures,
         row_balance=row_balance,
         configuration=parameters,

@@ -24,13 +24,13 @@ FIGURES = (
 def create_pipeline(**_: object) -> Pipeline:
     """Chain metrics, figures and report."""
     frames = {name: name for name in FRAMES}
-    measured = {"store_metrics": "store_metrics", "aggregate_metrics": "aggregate_metrics"}
+    measured = {name: name for name in ("store_metrics", "aggregate_metrics", "coverage")}
     return Pipeline(
         [
             Node(
                 evaluate_stores,
                 inputs={"reporting": "params:reporting", **frames},
-                outputs=["store_metrics", "aggregate_metrics"],
+                outputs=["store_metrics", "aggregate_metrics", "coverage"],
                 name="evaluate_stores",
                 tags="reporting",
             ),
