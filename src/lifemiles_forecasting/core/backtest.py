@@ -10,12 +10,15 @@ import pandas as pd
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core import fitting, zero_rule
 from lifemiles_forecasting.core.candidates.closed import CLOSED, NAIVE
-from lifemiles_forecasting.core.combine import best_size, blend, store_weights
+from lifemiles_forecasting.core.combine import best_size, blend, share_no_worse, store_weights
 from lifemiles_forecasting.core.fitting import Fits, Variant
 from lifemiles_forecasting.core.intervals import NAMES, Intervals, Spread, bounds
+from lifemiles_forecasting.core.notices import Notice
 from lifemiles_forecasting.core.study import Study
 
 BLEND = "blend"
+WORSE_THAN_BASE = "own_models_worse_than_base"  # the code of a warning
+MOST = 0.5  # a store's own kind of model is used if so many stores are served no worse than by base
 SIZE_SAMPLE = 128  # stores whose own models choose the size for all: choosing costs no more
 
 
@@ -28,6 +31,8 @@ class Backtest:
             last known day is among the origins for every candidate that is blended.
         weights: (S, K) in the order of the settings' candidates, chosen before the test window.
         sizes: the size of each learner, chosen before the test window.
+        no_worse: for each kind of a store's own models, the share of stores for which it errs no
+            more than the base before the test window; below MOST its weight is zero.
         intervals: calibrated on the windows before the test.
         fits: fitted models and values.
     """
@@ -35,6 +40,7 @@ class Backtest:
     y_hat: dict[tuple[str, int], np.ndarray]
     weights: np.ndarray
     sizes: dict[str, str]
+    no_worse: dict[str, float]
     intervals: Intervals
     fits: Fits
 
@@ -98,6 +104,7 @@ def run(study: Study) -> Backtest:
         y_hat,
         weights,
         {name: chosen[name, len(windows)][1] for name in sizes},
+        _no_worse(study, y_hat, windows[:-1]),
         calibrate(study, y_hat, windows[:-1]),
         fits,
     )
@@ -153,8 +160,29 @@ def _combine(study: Study, fits: Fits, y_hat: dict) -> np.ndarray:
     return weights
 
 
+def _no_worse(study: Study, y_hat: dict, earlier: tuple[int, ...]) -> dict[str, float]:
+    """See `Backtest`; judged on the stores that had earned models of their own by then."""
+    pool = study.attempted_at(study.windows[len(earlier)])
+    own = [name for name in study.settings.candidates if name in fitting.LOCAL]
+    y_hats = _stack(y_hat, (*own, "base"), earlier)[:, pool]
+    truth = _truth(study, earlier)[pool]
+    return {name: share_no_worse(truth, y_hats[k], y_hats[-1]) for k, name in enumerate(own)}
+
+
+def dropped(no_worse: dict[str, float]) -> list[str]:
+    """Kinds of a store's own models that serve most stores worse than the base."""
+    return [name for name, share in no_worse.items() if share < MOST]
+
+
+def notices(study: Study, result: Backtest) -> list[Notice]:
+    """Warnings of kinds of models that were fitted and are not used."""
+    stores = int(study.attempted.sum())
+    return [Notice(name, "weights", WORSE_THAN_BASE, stores) for name in dropped(result.no_worse)]
+
+
 def _weights(study: Study, y_hat: dict, earlier: tuple[int, ...]) -> np.ndarray:
     attempted, names = study.attempted, study.settings.candidates
+    worse = dropped(_no_worse(study, y_hat, earlier))
     pool = study.attempted_at(study.windows[len(earlier)])  # the day the weights are made
     weights = np.full((len(attempted), len(names)), np.nan)
     weights[attempted] = store_weights(
@@ -162,6 +190,7 @@ def _weights(study: Study, y_hat: dict, earlier: tuple[int, ...]) -> np.ndarray:
         _stack(y_hat, names, earlier)[:, attempted],
         study.settings.combine,
         pool[attempted],
+        np.array([name not in worse for name in names]),
     )
     return weights
 

@@ -67,7 +67,11 @@ def pooled_weights(y: np.ndarray, y_hat: np.ndarray) -> np.ndarray:
 
 
 def store_weights(
-    y: np.ndarray, y_hat: np.ndarray, settings: CombineSettings, pool: np.ndarray
+    y: np.ndarray,
+    y_hat: np.ndarray,
+    settings: CombineSettings,
+    pool: np.ndarray,
+    allowed: np.ndarray | None = None,
 ) -> np.ndarray:
     """Weights of K candidates for S stores: the pooled ones, tilted by the store's own errors.
 
@@ -80,17 +84,20 @@ def store_weights(
         y_hat: (K, S, N) target units.
         settings: power and shrinkage.
         pool: (S,) bool, the stores that the pooled weights and errors are taken from.
+        allowed: (K,) bool, the candidates that may have a weight at all; None for all.
 
     Returns:
         (S, K), each row sums to 1; nan for a store that no candidate can forecast.
     """
-    errors = absolute_errors(y, y_hat)
+    allowed = np.ones(len(y_hat), bool) if allowed is None else allowed
+    errors = np.where(allowed[:, None], absolute_errors(y, y_hat), np.nan)
     complete = np.isfinite(errors)
-    pooled = pooled_weights(y[pool], y_hat[:, pool])
-    shared = complete.all(axis=0) & pool
+    pooled = np.zeros(len(y_hat))
+    pooled[allowed] = pooled_weights(y[pool], y_hat[allowed][:, pool])
+    shared = complete[allowed].all(axis=0) & pool
     own = np.where(complete, errors, 0.0)
     total = errors[:, shared].sum(axis=1, keepdims=True)
-    tilt = _relative(own, pooled, complete) / _relative(total, pooled, np.ones_like(total, bool))
+    tilt = _relative(own, pooled, complete) / _relative(total, pooled, allowed[:, None])
     days = np.isfinite(y).sum(axis=1)
     trust = days / (days + settings.shrink_days)
     raw = np.where(complete, pooled[:, None] * tilt ** (-settings.power * trust), 0.0)
@@ -98,12 +105,30 @@ def store_weights(
     return np.divide(raw, mass, out=np.full_like(raw, np.nan), where=mass > 0).T
 
 
+def share_no_worse(y: np.ndarray, y_hat: np.ndarray, base: np.ndarray) -> float:
+    """Share of the stores for which a candidate errs no more than the base.
+
+    Args:
+        y: (S, N) target units; nan before a store's first day.
+        y_hat: (S, N) the candidate's forecasts, target units.
+        base: (S, N) the base's.
+
+    Returns:
+        0 to 1; nan where no store has both.
+    """
+    errors = absolute_errors(y, np.stack([y_hat, base]))
+    known = np.isfinite(errors).all(axis=0) & np.isfinite(y).any(axis=1)
+    return float((errors[0] <= errors[1])[known].mean()) if known.any() else float("nan")
+
+
 def _relative(errors: np.ndarray, pooled: np.ndarray, complete: np.ndarray) -> np.ndarray:
     """Errors against their weighted average; 1 where nothing is known, within [0.1, 10]."""
     weight = np.where(complete, pooled[:, None], 0.0)
     mass = weight.sum(axis=0)
-    average = (weight * errors).sum(axis=0) / np.where(mass > 0, mass, 1.0)
-    ratio = np.divide(errors, average, out=np.ones_like(errors), where=average > 0)
+    average = (weight * np.nan_to_num(errors)).sum(axis=0) / np.where(mass > 0, mass, 1.0)
+    ratio = np.divide(
+        np.where(complete, errors, 0.0), average, out=np.ones_like(errors), where=average > 0
+    )
     return np.clip(np.where(complete, ratio, 1.0), 0.1, 10.0)
 
 

@@ -43,13 +43,14 @@ def build_study(  # noqa: PLR0913, PLR0917 - every run-time parameter is an inpu
 
 
 def collect_warnings(
-    study: Study, stores: pd.DataFrame, planned_events: pd.DataFrame
+    study: Study, backtest_result: Backtest, stores: pd.DataFrame, planned_events: pd.DataFrame
 ) -> pd.DataFrame:
     """The ledger of what was noticed and is no failure."""
-    from lifemiles_forecasting.core import event_days, notices
+    from lifemiles_forecasting.core import backtest, event_days, notices
 
     found = [
         *study.calendar.notices(),
+        *backtest.notices(study, backtest_result),
         *event_days.notices(planned_events, stores, study.series.origin, study.horizon),
     ]
     for notice in found:

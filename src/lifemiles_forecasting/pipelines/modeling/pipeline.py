@@ -26,16 +26,16 @@ def create_pipeline(**_: object) -> Pipeline:
                 name="build_study",
             ),
             Node(
-                nodes.collect_warnings,
-                inputs=["study", "stores", "planned_events"],
-                outputs="warnings",
-                name="collect_warnings",
-            ),
-            Node(
                 nodes.run_backtest,
                 inputs="study",
                 outputs=["backtest_result", "backtest", "test_intervals"],
                 name="run_backtest",
+            ),
+            Node(
+                nodes.collect_warnings,
+                inputs=[*result, "stores", "planned_events"],
+                outputs="warnings",
+                name="collect_warnings",
             ),
             Node(
                 nodes.describe_fits,
