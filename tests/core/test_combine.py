@@ -12,6 +12,7 @@ from lifemiles_forecasting.core.combine import (
     best_size,
     blend,
     pooled_weights,
+    share_no_worse,
     store_weights,
 )
 from lifemiles_forecasting.core.config import CombineSettings
@@ -186,3 +187,23 @@ def test_blend_equals_a_loop_and_a_zero_weight_hides_a_gap():
             )
             assert mixed[store, day] == pytest.approx(slow)
     assert np.isfinite(mixed).all()
+
+
+def test_share_of_stores_served_no_worse_than_by_the_base():
+    y = np.array([[1.0, 1.0], [2.0, 2.0], [3.0, 3.0], [np.nan, np.nan], [4.0, 4.0]])
+    base = y + 1
+    candidate = np.array([[1.5, 1.5], [4.0, 4.0], [4.0, 4.0], [0.0, 0.0], [np.nan, 4.0]])
+    # better, worse, alike; one store had not started, one has no forecast
+    assert share_no_worse(y, candidate, base) == pytest.approx(2 / 3)
+    assert np.isnan(share_no_worse(y[3:4], candidate[3:4], base[3:4]))
+
+
+def test_candidate_that_is_not_allowed_has_no_weight_and_moves_no_other():
+    rng = np.random.default_rng(0)
+    y = rng.lognormal(3, 1, (6, 40))
+    y_hat = np.stack([y + rng.normal(0, sd, y.shape) for sd in (1.0, 2.0, 0.1)])
+    pool = np.ones(6, bool)
+    allowed = np.array([True, True, False])
+    weights = store_weights(y, y_hat, CombineSettings(shrink_days=100), pool, allowed)
+    assert (weights[:, 2] == 0).all()
+    np.testing.assert_allclose(weights[:, :2], weigh(y, y_hat[:2]))

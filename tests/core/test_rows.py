@@ -85,3 +85,25 @@ def test_short_history_gives_no_rows_but_all_names(made):
     assert rows.names == build(short, calendar, 7).names
     assert (rows.bounds == 0).all()
     assert rows.weight().shape == (0,)
+
+
+@pytest.mark.parametrize("most", [3_000, 1_000, 300])
+def test_rows_are_capped_by_thinning_the_horizon(made, calendar, rows, most):
+    thin = collect(made.series, calendar, 14, most=most)
+    assert 0 < len(thin.y) <= most
+    places = {(s, o, d): k for k, (s, o, d) in enumerate(_places(rows))}
+    same = [places[place] for place in _places(thin)]  # each is a row that there was without a cap
+    np.testing.assert_array_equal(thin.X, rows.X[same])
+    np.testing.assert_array_equal(thin.y, rows.y[same])
+    # no store and no part of its history goes missing
+    assert set(thin.store) == set(rows.store)
+    for store in set(thin.store):
+        kept, all_ = thin.store == store, rows.store == store
+        ahead = (thin.due - thin.origin)[kept]
+        if most == 3_000:
+            assert set(thin.origin[kept]) == set(rows.origin[all_])
+            assert set(ahead) == set(range(1, 15))
+
+
+def _places(rows):
+    return zip(rows.store.tolist(), rows.origin.tolist(), rows.due.tolist(), strict=True)

@@ -12,6 +12,7 @@ from lifemiles_forecasting.core.series import Series
 
 CLIP = 6.0  # times the store's scale; a target beyond it would drag every store of the pool
 LONG_HISTORY = 400  # days; below it origins lie closer together
+MOST_ROWS = 4_000_000  # 0.8 GB of features; 10,000 stores over 900 days would make 17 million
 YEARLY = ("month", "day_of_year")  # nothing to learn from them before a second year
 YEARLY_DAYS = 2 * 365
 
@@ -72,27 +73,50 @@ def _known(series: Series, origin: int, horizon: int) -> np.ndarray:
     return y
 
 
-def collect(series: Series, calendar: Calendar, horizon: int, step: int | None = None) -> Rows:
+def _kept(stores: np.ndarray, turn: int, horizon: int, every: int) -> np.ndarray:
+    """(stores, horizon) bool: one day of the horizon in `every`, in turn over origins and stores.
+
+    Every store keeps every origin, and over the origins every day of the horizon.
+    """
+    return (np.arange(horizon) + stores[:, None] + turn) % every == 0
+
+
+def collect(
+    series: Series,
+    calendar: Calendar,
+    horizon: int,
+    step: int | None = None,
+    most: int = MOST_ROWS,
+) -> Rows:
     """Build the training rows of every origin once; every window then takes its share.
 
     A row depends on its own origin alone, so that the same row serves all later cutoffs.
+
+    Args:
+        series: the stores.
+        calendar: of the same stores, over the horizon.
+        horizon: H, days ahead.
+        step: days between origins, see `training_origins`.
+        most: rows; where there would be more, only one day of the horizon in so many is kept.
     """
     parts, names = [], ()
-    for origin in training_origins(len(series.dates), step):
+    origins = training_origins(len(series.dates), step)
+    every = max(1, -(-len(series.y) * horizon * len(origins) // most))
+    for turn, origin in enumerate(origins):
         at = features_at(series, calendar, origin, horizon)
         names, usable = at.names, np.flatnonzero(at.usable)
+        kept = _kept(usable, turn, horizon, every)
         scale = at.scale[usable, None]
-        shape = (len(usable), horizon)
-        due = np.broadcast_to(origin + 1 + np.arange(horizon), shape)
+        due = np.broadcast_to(origin + 1 + np.arange(horizon), kept.shape)
         parts.append(
             (
-                at.X[usable].reshape(-1, len(names)),
-                (_known(series, origin, horizon)[usable] / scale).ravel(),
-                (at.base[usable] / scale).ravel(),
-                np.broadcast_to(scale, shape).ravel(),
-                np.broadcast_to(usable[:, None], shape).ravel(),
-                np.full(due.size, origin),
-                due.ravel(),
+                at.X[usable][kept],
+                (_known(series, origin, horizon)[usable] / scale)[kept],
+                (at.base[usable] / scale)[kept],
+                np.broadcast_to(scale, kept.shape)[kept],
+                np.broadcast_to(usable[:, None], kept.shape)[kept],
+                np.full(kept.sum(), origin),
+                due[kept],
             )
         )
     if not parts:
