@@ -122,6 +122,17 @@ def test_closure_is_passed_over_as_if_it_had_not_been():
     assert both[0].mean() == pytest.approx(open_days.mean(), rel=0.2)
 
 
+@pytest.mark.parametrize("days", [14, 28])
+def test_new_level_is_followed_within_two_weeks(days):
+    """Forty steady stores that doubled so long ago: the mistake is a third of the step at most."""
+    made = generate_series(n_stores=40, n_days=300, noise=0.2, of=("weekly",))
+    y = made.series.y.copy()
+    y[:, -days:] *= 2
+    truth = 2 * made.expected[:, 300:]
+    mistake = np.abs(ets(with_values(made.series, y), 28) - truth).mean(1) / (truth / 2).mean(1)
+    assert mistake.mean() < 1 / 3
+
+
 def test_closure_that_has_not_ended_is_no_closure():
     open_days = generate_series(n_stores=1, n_days=200, noise=0.2).series.y[0].copy()
     before = ets(series_of(open_days), HORIZON)
