@@ -16,7 +16,8 @@ from lifemiles_forecasting.core.synthetic import generate_series, small_settings
 HORIZON = 14
 
 
-ALL, FAST = ("base", "direct", "local_catboost", "ridge"), ("base", "direct")
+ALL = ("base", "ets", "direct", "recursive", "local_catboost", "ridge")
+FAST = ("base", "direct")
 
 
 def plan_of(stores=8, origins=2, candidates=ALL, **changes):
@@ -41,8 +42,7 @@ def test_audit_lists_every_feature_candidate_choice_and_bound(made, table):
     last = len(made.series.dates) - 1
     at = features_at(made.series, leakage.Calendar.of(made.series, HORIZON), last, HORIZON)
     assert named["feature"] == set(at.names)
-    candidates = {"base", "direct", "local_catboost", "ridge", "blend", "seasonal_naive"}
-    assert named["candidate"] == {*candidates, "window_average"}
+    assert named["candidate"] == {*ALL, "blend", "seasonal_naive", "window_average"}
     assert named["choice"] == {
         *("scale", "usable", "weights", "sizes", "closed days", "dust floor")
     }

@@ -100,7 +100,7 @@ def test_sizes_are_the_best_of_the_first_windows(study, result):
     y_all = np.concatenate([backtest.actual(study, o) for o in early], axis=1)
     for name, group in fitting.variants(study).items():
         # a store's own models compete on a sample of those that qualified by the first choice
-        pool = qualified if name == "direct" else study.attempted_at(early[-1])
+        pool = qualified if name in fitting.POOLED else study.attempted_at(early[-1])
         y = y_all[pool]
         y_hat = np.stack(
             [np.concatenate([fits.by[v, o].forecast for o in early], axis=1)[pool] for v in group]
@@ -118,7 +118,7 @@ def test_only_a_sample_of_the_stores_decides_on_the_size_of_their_own_models(stu
             np.isfinite(fits.by[variant, study.windows[1]].forecast).all(axis=1)
             for variant in (group[0], group[-1])
         )
-        if group[0][0] != "direct":
+        if group[0][0] in fitting.LOCAL:
             assert everyone.sum() > 2
             assert sampled.sum() == 2
             assert (sampled <= everyone).all()
@@ -165,12 +165,12 @@ def test_failed_store_is_forecast_by_the_base_alone(study, result, monkeypatch):
     monkeypatch.setattr(fitting, "_fit_store", fail)
     other = backtest.run(study)
     assert {f.store_id for f in other.fits.failures} == {"P0_0001"}
-    assert other.weights[1].tolist() == [1, 0, 0, 0]
+    assert other.weights[1].tolist() == [name == "base" for name in study.settings.candidates]
     np.testing.assert_allclose(
         other.y_hat["blend", study.last][1], other.y_hat["base", study.last][1]
     )
     others = np.arange(10) != 1
-    for name in ("direct", "local_catboost", "ridge"):
+    for name in fitting.LEARNED:
         if other.sizes[name] == result.sizes[name]:
             for origin in (*study.windows[2:], study.last):
                 old, new = result.y_hat[name, origin], other.y_hat[name, origin]
@@ -231,8 +231,10 @@ def test_two_windows_are_enough(make_study):
     result = backtest.run(study)
     frame = backtest.to_frame(study, result)
     assert frame[c.ORIGIN].nunique() == 1
-    # nothing could be learned before the first window: only the base has a validation
-    np.testing.assert_allclose(result.weights[:, 0], 1)
+    # nothing could be learned before the first window: only closed forms have a validation
+    learned = np.isin(study.settings.candidates, fitting.LEARNED)
+    assert (result.weights[:, learned] == 0).all()
+    np.testing.assert_allclose(result.weights.sum(axis=1), 1)
     assert np.isfinite(result.y_hat["blend", study.last]).all()
 
 
@@ -248,7 +250,7 @@ def test_horizons_that_are_no_28_days(make_study, horizon):
 def test_one_store_alone(made, make_study):
     study = make_study(made.series, max_stores=1)
     result = backtest.run(study)
-    assert result.weights.shape == (1, 4)
+    assert result.weights.shape == (1, len(study.settings.candidates))
     assert np.isfinite(result.y_hat["blend", study.last]).all()
 
 

@@ -8,9 +8,23 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from lifemiles_forecasting.core import columns as c
-from lifemiles_forecasting.core.base import FLOOR, SHRINK_WEEKS, SPAN, YOUNG_DAYS, fit_base
+from lifemiles_forecasting.core.base import (
+    FLOOR,
+    PRIOR_DAYS,
+    SHRINK_WEEKS,
+    SPAN,
+    YOUNG_DAYS,
+    fit_base,
+)
 from lifemiles_forecasting.core.series import Series
-from lifemiles_forecasting.core.synthetic import WEEK, describe, generate_series, with_values
+from lifemiles_forecasting.core.synthetic import (
+    KINDS,
+    RECENT_KINDS,
+    WEEK,
+    describe,
+    generate_series,
+    with_values,
+)
 
 
 def slow_base(history, horizon, alpha=0.02):
@@ -23,8 +37,13 @@ def slow_base(history, horizon, alpha=0.02):
     for store, sold in enumerate(known):
         recent = sold
         if 0 < len(recent) < YOUNG_DAYS:  # how often the partner's stores sell after day one
-            later = pd.concat([known[k].iloc[1:] for k in np.flatnonzero(codes == codes[store])])
+            mates = [known[k] for k in np.flatnonzero(codes == codes[store])]
+            later = pd.concat([mate.iloc[1:] for mate in mates])
             chance = (later > 0).mean() if len(later) else 1.0
+            start = days[-SPAN:][0]
+            opened = [m.iloc[1:YOUNG_DAYS] for m in mates if len(m) and m.index[0] > start]
+            sales = sum((mate > 0).sum() for mate in opened) + PRIOR_DAYS * chance
+            chance = sales / (sum(map(len, opened)) + PRIOR_DAYS)
             recent = sold * np.where(np.arange(len(sold)) == 0, chance, 1.0)
         age = (days[-1] - recent.index).days
         weight = (1 - alpha) ** age.to_numpy(float)
@@ -62,6 +81,37 @@ def test_base_equals_its_slow_form(days, alpha):
     np.testing.assert_allclose(fitted.level, level, rtol=1e-10)
     np.testing.assert_allclose(fitted.profile, profile, rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(fitted.forecast(), forecast, rtol=1e-10, atol=1e-12)
+
+
+def test_base_equals_its_slow_form_among_young_stores():
+    made = generate_series(n_stores=26, n_days=200, noise=0.3, of=(*KINDS, *RECENT_KINDS))
+    y = made.series.y.copy()
+    young = np.flatnonzero(np.isin(made.kinds, ["late", "short", "new"]))
+    y[young, 1::3] *= 0.0  # a young store that sells seldom
+    y[8, 200 - 30] = 40.0
+    series = with_values(made.series, y)
+    fitted = fit_base(series, 17)
+    level, profile, forecast = slow_base(series, 17)
+    np.testing.assert_allclose(fitted.level, level, rtol=1e-10)
+    np.testing.assert_allclose(fitted.profile, profile, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(fitted.forecast(), forecast, rtol=1e-10, atol=1e-12)
+
+
+def test_store_that_opened_yesterday_sells_as_often_as_those_that_opened_before_it():
+    """The old ones sell daily; of those that were seen to open, one day in ten has a sale."""
+    made = generate_series(n_stores=5, n_days=200).series
+    y = np.full_like(made.y, 10.0)
+    y[2:4, :100], y[2:4, 100:] = np.nan, 0.0
+    y[2:4, 100::10] = 10.0
+    y[4] = np.nan
+    y[4, -1] = 100.0
+    early = np.mean([[day % 10 == 0 for day in range(1, YOUNG_DAYS)]] * 2)
+    later = (2 * 199 + 2 * 9) / (2 * 199 + 2 * 99)
+    days = 2 * (YOUNG_DAYS - 1)
+    chance = (days * early + PRIOR_DAYS * later) / (days + PRIOR_DAYS)
+    level = fit_base(with_values(made, y), 7).level
+    assert level[4] == pytest.approx(100 * chance)
+    assert chance < 0.15
 
 
 def test_store_that_opened_yesterday_is_not_forecast_to_sell_every_day():

@@ -21,6 +21,7 @@ def modeling():
     return {
         "candidates": ["base", "direct"],
         "direct": {"sizes": SIZES},
+        "recursive": {"sizes": SIZES},
         "local_catboost": {"sizes": SIZES},
         "ridge": {"alphas": {"one": 1}},
         "combine": {"shrink_days": 10},

@@ -25,6 +25,7 @@ def fits(study):
 def test_variants_are_every_size_of_what_is_configured(study, make_study, made):
     assert variants(study) == {
         "direct": [("direct", "small"), ("direct", "large")],
+        "recursive": [("recursive", "small"), ("recursive", "large")],
         "local_catboost": [("local_catboost", "small"), ("local_catboost", "large")],
         "ridge": [("ridge", "strong"), ("ridge", "weak")],
     }

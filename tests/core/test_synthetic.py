@@ -6,6 +6,8 @@ import pytest
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.synthetic import (
     KINDS,
+    OPENED,
+    RECENT_KINDS,
     WEEK,
     describe,
     generate_series,
@@ -43,6 +45,26 @@ def test_every_kind_is_odd_in_its_way():
     assert classes[made.row("weekly")] == "regular"
     shifted = y[made.row("level_shift")]
     assert shifted[100:].mean() == pytest.approx(2 * shifted[:100].mean(), rel=0.1)
+
+
+def test_recent_kinds_are_odd_at_their_end():
+    made = generate_series(n_stores=10, n_days=200, of=RECENT_KINDS, noise=0)
+    y, truth = made.series.y, made.expected
+    for kind in ("short", "new"):
+        assert np.isfinite(y[made.row(kind)]).sum() == OPENED[kind]
+        assert made.series.stores[c.STORE_CLASS][made.row(kind)] == "short"
+    assert OPENED["new"] == 7
+    level = truth[made.row("new_level")]
+    np.testing.assert_allclose(level[172:200], 2 * level[144:172])
+    np.testing.assert_allclose(level[200:], level[172:200])
+    closure = made.row("long_closure")
+    assert (y[closure, 110:170] == 0).all()
+    assert (np.delete(y[closure], np.arange(110, 170)) > 0).all()
+    now = made.row("closed_now")
+    assert (y[now, -30:] == 0).all()
+    assert (truth[now, 200:] == 0).all()
+    assert made.series.stores[c.STORE_CLASS][now] == "regular"
+    assert made.series.stores[c.PARTNER_CODE].tolist() == ["P0"] * 5 + ["P1"] * 5
 
 
 def test_store_table_counts_what_the_panel_holds():

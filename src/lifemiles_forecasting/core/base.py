@@ -14,6 +14,7 @@ from lifemiles_forecasting.core.series import Series
 SPAN = 364  # days that the level and the profile look back on
 SHRINK_WEEKS = 8.0  # weight of the partner's profile against the store's own weeks
 FLOOR = 0.05  # of the store's mean: a level never falls below it
+PRIOR_DAYS = 7.0  # of the partner's whole history, in how often its young stores sell
 YOUNG_DAYS = 56  # up to here a store's first day, which is a sale by definition, weighs too much
 
 
@@ -43,23 +44,40 @@ def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     )
 
 
+def _early_rate(y: np.ndarray, seen: np.ndarray, partner: np.ndarray) -> np.ndarray:
+    """(partners,) how often a young store sells on a day that is not its first.
+
+    Told by the first YOUNG_DAYS of the partner's stores that were seen to open, since most of
+    those that open sell less often than those that lasted; PRIOR_DAYS of all its stores' days go
+    into it, which are all there is where none was seen to open. 1 without any day.
+    """
+    age = np.cumsum(seen, axis=1)
+    later = seen & (age > 1)
+    opened = seen.argmax(axis=1) > 0
+    early = later & (age <= YOUNG_DAYS) & opened[:, None]
+    members = np.eye(partner.max() + 1)[partner]  # (S, partners)
+
+    def count(days: np.ndarray) -> np.ndarray:
+        return members.T @ days.sum(axis=1).astype(float)
+
+    sold, days = count((y > 0) & later), count(later)
+    everyone = np.divide(sold, days, out=np.ones(len(days)), where=days > 0)
+    return (count((y > 0) & early) + PRIOR_DAYS * everyone) / (count(early) + PRIOR_DAYS)
+
+
 def _without_opening_bonus(y: np.ndarray, seen: np.ndarray, partner: np.ndarray) -> np.ndarray:
     """Copy of `y` with the first day of young stores discounted to an average day's chance.
 
     A store's series begins with its first sale, so its first day says what a sale is worth and
-    nothing of how often there is one: that, the partner's other store-days tell. Without this a
+    nothing of how often there is one: that, the partner's other young stores tell. Without this a
     store that opened yesterday is forecast to sell every day.
     """
     days = seen.sum(axis=1)
     first = seen.argmax(axis=1)
     stores = np.arange(len(y))
-    active = (y > 0).sum(axis=1) - (y[stores, first] > 0)
-    members = np.eye(partner.max() + 1)[partner]
-    others = members.T @ np.maximum(days - 1, 0)
-    rate = np.divide(members.T @ active, others, out=np.ones(len(others)), where=others > 0)
     young = (days > 0) & (days < YOUNG_DAYS)
     discounted = y.copy()
-    discounted[stores[young], first[young]] *= rate[partner[young]]
+    discounted[stores[young], first[young]] *= _early_rate(y, seen, partner)[partner[young]]
     return discounted
 
 

@@ -35,6 +35,9 @@ KINDS = (
     "late",
     "dormant",
 )
+# harder at the last day: all of them happened within the last months
+RECENT_KINDS = ("short", "new", "new_level", "long_closure", "closed_now")
+OPENED = {"late": 80, "short": 30, "new": 7}  # days before the end
 WEEK = np.array([0.8, 0.7, 0.8, 0.9, 1.2, 1.5, 1.1])  # Monday first, mean 1
 PARTNERS = ("P0", "P1")
 SILENCE = 70  # days since the last sale of a dormant store
@@ -48,7 +51,7 @@ class Synthetic:
     Attributes:
         series: S stores over D days.
         expected: (S, D + ahead) mean of the process, target units; 0 on closed days.
-        kinds: (S,) entries of KINDS.
+        kinds: (S,) entries of KINDS or RECENT_KINDS.
     """
 
     series: Series
@@ -61,16 +64,22 @@ class Synthetic:
 
 
 def generate_series(
-    n_stores: int = 8, n_days: int = 200, seed: int = 0, noise: float = 0.1, ahead: int = 28
+    n_stores: int = 8,
+    n_days: int = 200,
+    seed: int = 0,
+    noise: float = 0.1,
+    ahead: int = 28,
+    of: tuple[str, ...] = KINDS,
 ) -> Synthetic:
-    """Make stores up, of each of KINDS in turn.
+    """Make stores up, of each kind in turn.
 
     Args:
-        n_stores: S; partners alternate every len(KINDS) stores, so that each has every kind.
+        n_stores: S; partners alternate every len(of) stores, so that each has every kind.
         n_days: D, at least 120, the last one is 2023-12-31.
         seed: of levels and noise.
         noise: coefficient of variation of a day; 0 gives the expected values themselves.
         ahead: days after the last one for which the expected values are wanted too.
+        of: kinds, from KINDS and RECENT_KINDS.
 
     >>> made = generate_series(n_stores=2, noise=0)
     >>> bool((made.series.y == made.expected[:, :200]).all())
@@ -79,7 +88,7 @@ def generate_series(
     last = np.datetime64("2023-12-31")
     dates = np.arange(last - n_days + 1, last + 1)
     days = np.arange(dates[0], last + 1 + ahead)
-    kinds = tuple(KINDS[k % len(KINDS)] for k in range(n_stores))
+    kinds = tuple(of[k % len(of)] for k in range(n_stores))
     y, expected = np.empty((n_stores, n_days)), np.empty((n_stores, len(days)))
     for k, kind in enumerate(kinds):
         rng = np.random.default_rng((seed, k))
@@ -88,16 +97,12 @@ def generate_series(
         y[k] = expected[k, :n_days] * rng.lognormal(-(spread**2) / 2, spread, n_days)
         if kind == "intermittent":
             y[k] *= (rng.random(n_days) < 0.3) / 0.3
-    y[[kind == "late" for kind in kinds], : _opening(n_days)] = np.nan
-    partners = [PARTNERS[(k // len(KINDS)) % 2] for k in range(n_stores)]
+        if kind in OPENED:
+            y[k, : n_days - OPENED[kind]] = np.nan
+    partners = [PARTNERS[(k // len(of)) % 2] for k in range(n_stores)]
     codes = [f"{k:04d}" for k in range(n_stores)]
     names = pd.DataFrame({c.PARTNER_CODE: partners, c.STORE_CODE: codes})
     return Synthetic(Series(y, dates, describe(y, dates, names)), expected, kinds)
-
-
-def _opening(n_days: int) -> int:
-    """Column of the first day of a late store."""
-    return n_days - 80
 
 
 def _expected(kind: str, days: np.ndarray, n_days: int, level: float) -> np.ndarray:
@@ -114,6 +119,12 @@ def _expected(kind: str, days: np.ndarray, n_days: int, level: float) -> np.ndar
         mean[n_days // 2 : n_days // 2 + 21] = 0.0
     elif kind == "level_shift":
         mean[n_days // 2 :] *= 2.0
+    elif kind == "new_level":
+        mean[n_days - 28 :] *= 2.0
+    elif kind == "long_closure":
+        mean[n_days - 90 : n_days - 30] = 0.0
+    elif kind == "closed_now":
+        mean[n_days - 30 :] = 0.0
     elif kind == "dormant":
         mean[n_days - SILENCE :] = 0.0
     return mean
