@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from lifemiles_forecasting.core.combine import (
-    EQUAL_SHARE,
+    LEAST_SQUARES,
     absolute_errors,
     best_size,
     blend,
@@ -66,15 +66,15 @@ def test_best_size_without_any_common_store_is_the_first(y):
 def test_better_candidate_gets_more(y):
     weights = weigh(y, forecasts(y, 5, 10, 20))
     assert (np.diff(weights.mean(axis=0)) < 0).all()
-    pooled = pooled_weights(y, forecasts(y, 5, 10, 20))
+    pooled = pooled_weights(y, forecasts(y, 5, 10, 20), 6.0)
     assert (np.diff(pooled) < 0).all()
 
 
 def test_pooled_weights_know_which_candidates_err_together(y):
-    """Independent errors of equal size are shared; a copy of the first adds nothing new."""
+    """By its own error each would have a third; the one without a twin has more to say."""
     first, second = forecasts(y, 10, 10)
-    pooled = pooled_weights(y, np.stack([first, first, second]))
-    assert pooled[0] + pooled[1] == pytest.approx(pooled[2], abs=0.08)
+    pooled = pooled_weights(y, np.stack([first, first, second]), 6.0)
+    assert pooled[2] == pytest.approx((1 / 2 + 1 / 3) / 2, abs=0.06)
 
 
 def test_pooled_weights_find_the_best_combination(y):
@@ -83,17 +83,24 @@ def test_pooled_weights_find_the_best_combination(y):
     error = (y_hat - y).reshape(2, -1)
     inverse = np.linalg.inv(error @ error.T).sum(axis=1)
     best = inverse / inverse.sum()
-    expected = (1 - EQUAL_SHARE) * best + EQUAL_SHARE / 2
-    np.testing.assert_allclose(pooled_weights(y, y_hat), expected, atol=1e-4)
+    size = np.abs(error).mean(axis=1)
+    by_error = size**-12.0 / (size**-12.0).sum()
+    expected = LEAST_SQUARES * best + (1 - LEAST_SQUARES) * by_error
+    np.testing.assert_allclose(pooled_weights(y, y_hat, 12.0), expected, atol=1e-4)
 
 
-def test_useless_candidate_keeps_only_its_equal_share(y):
-    pooled = pooled_weights(y, np.stack([forecasts(y, 5)[0], y + 1e4]))
-    assert pooled[1] == pytest.approx(EQUAL_SHARE / 2, abs=1e-3)
+def test_useless_candidate_has_no_weight(y):
+    pooled = pooled_weights(y, np.stack([forecasts(y, 5)[0], y + 1e4]), 6.0)
+    assert pooled[1] == pytest.approx(0, abs=1e-6)
+
+
+def test_perfect_candidates_share_the_weights(y):
+    pooled = pooled_weights(y, np.stack([y, y, y + 1.0]), 6.0)
+    np.testing.assert_allclose(pooled, [0.5, 0.5, 0.0], atol=1e-3)
 
 
 def test_without_validation_weights_are_equal(y):
-    np.testing.assert_allclose(pooled_weights(y * np.nan, forecasts(y, 1, 2)), 0.5)
+    np.testing.assert_allclose(pooled_weights(y * np.nan, forecasts(y, 1, 2), 6.0), 0.5)
 
 
 def test_incomplete_candidate_gets_nothing(y):
@@ -110,7 +117,7 @@ def test_incomplete_candidate_gets_nothing(y):
 
 def test_endless_shrinkage_gives_the_pooled_weights(y):
     y_hat = forecasts(y, 5, 10)
-    pooled = pooled_weights(y, y_hat)
+    pooled = pooled_weights(y, y_hat, 6.0)
     np.testing.assert_allclose(weigh(y, y_hat, shrink_days=1e12), np.tile(pooled, (STORES, 1)))
 
 
@@ -126,7 +133,7 @@ def test_without_shrinkage_a_store_follows_its_own_errors(y):
 def test_tilt_is_the_formula(y):
     """weight ~ pooled * (r_own / r_pooled)^(-power * trust), by hand for one store."""
     y_hat = forecasts(y, 8, 10, 12)
-    pooled, errors = pooled_weights(y, y_hat), absolute_errors(y, y_hat)
+    pooled, errors = pooled_weights(y, y_hat, 6.0), absolute_errors(y, y_hat)
     trust = DAYS / (DAYS + 100)
     own = errors[:, 5] / (pooled @ errors[:, 5])
     every = errors.sum(axis=1) / (pooled @ errors.sum(axis=1))
@@ -152,7 +159,7 @@ def test_perfect_and_hopeless_stores_stay_finite(y):
     weights = weigh(y, y_hat)
     assert np.isfinite(weights).all()
     np.testing.assert_allclose(weights.sum(axis=1), 1)
-    np.testing.assert_allclose(weights[2], pooled_weights(y, y_hat))
+    np.testing.assert_allclose(weights[2], pooled_weights(y, y_hat, 6.0))
 
 
 NUMBERS = st.one_of(st.just(np.nan), st.floats(-1e6, 1e6).map(lambda v: round(v, 2)))
@@ -204,6 +211,6 @@ def test_candidate_that_is_not_allowed_has_no_weight_and_moves_no_other():
     y_hat = np.stack([y + rng.normal(0, sd, y.shape) for sd in (1.0, 2.0, 0.1)])
     pool = np.ones(6, bool)
     allowed = np.array([True, True, False])
-    weights = store_weights(y, y_hat, CombineSettings(shrink_days=100), pool, allowed)
+    weights = store_weights(y, y_hat, CombineSettings(power=6, shrink_days=100), pool, allowed)
     assert (weights[:, 2] == 0).all()
     np.testing.assert_allclose(weights[:, :2], weigh(y, y_hat[:2]))

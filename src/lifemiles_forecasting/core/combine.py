@@ -6,7 +6,7 @@ import numpy as np
 
 from lifemiles_forecasting.core.config import CombineSettings
 
-EQUAL_SHARE = 0.05  # of the pooled weights is spread evenly: validation is never that certain
+LEAST_SQUARES = 0.5  # share of the least-squares weights against those by each one's own error
 
 
 def absolute_errors(y: np.ndarray, y_hat: np.ndarray) -> np.ndarray:
@@ -30,27 +30,45 @@ def best_size(y: np.ndarray, y_hat: np.ndarray) -> int:
     return int(np.argmin(errors[:, complete].sum(axis=1)))
 
 
-def pooled_weights(y: np.ndarray, y_hat: np.ndarray) -> np.ndarray:
-    """The convex combination with the smallest squared error over all stores and days.
+def pooled_weights(y: np.ndarray, y_hat: np.ndarray, power: float) -> np.ndarray:
+    """Weights over all stores and days together: half least squares, half by each one's error.
 
-    Unlike weights from each candidate's own error this knows which candidates err together:
-    Bates and Granger (1969), "The Combination of Forecasts", with weights bound to be positive.
+    Weights proportional to a candidate's absolute error to the power -`power` drop a bad
+    candidate and are steady, but take those that err together for so many witnesses. Least
+    squares knows who errs together, and is sure of itself on a few windows.
 
     Args:
         y: (S, N) target units.
         y_hat: (K, S, N) target units; stores that any candidate cannot forecast are left out.
+        power: of the second half.
 
     Returns:
         (K,), sums to 1.
     """
-    from scipy.optimize import minimize
-
-    count = len(y_hat)
-    equal = np.full(count, 1.0 / count)
     usable = np.isfinite(y) & np.isfinite(y_hat).all(axis=0)
     if not usable.any():
-        return equal
+        return np.full(len(y_hat), 1.0 / len(y_hat))
     error = y_hat[:, usable] - y[usable]
+    return LEAST_SQUARES * _least_squares(error) + (1 - LEAST_SQUARES) * _by_error(error, power)
+
+
+def _by_error(error: np.ndarray, power: float) -> np.ndarray:
+    """(K,) proportional to the (K, N) errors' mean size to the power -`power`."""
+    size = np.abs(error).mean(axis=1)
+    ratio = size.min() / np.where(size > 0, size, 1.0) if size.min() > 0 else size <= 0
+    raw = np.asarray(ratio, dtype=float) ** power
+    return raw / raw.sum()
+
+
+def _least_squares(error: np.ndarray) -> np.ndarray:
+    """(K,) the convex combination of (K, N) errors with the smallest square.
+
+    Bates and Granger (1969), "The Combination of Forecasts", with weights bound to be positive.
+    """
+    from scipy.optimize import minimize
+
+    count = len(error)
+    equal = np.full(count, 1.0 / count)
     gram = error @ error.T
     gram /= max(gram.diagonal().mean(), 1e-300)
     # weights sum to 1, so that the blend's error is the blend of the errors
@@ -63,7 +81,7 @@ def pooled_weights(y: np.ndarray, y_hat: np.ndarray) -> np.ndarray:
         constraints={"type": "eq", "fun": lambda w: w.sum() - 1, "jac": np.ones_like},
     )
     best = np.maximum(result.x, 0.0)
-    return (1 - EQUAL_SHARE) * best / best.sum() + EQUAL_SHARE * equal
+    return best / best.sum()
 
 
 def store_weights(
@@ -93,7 +111,7 @@ def store_weights(
     errors = np.where(allowed[:, None], absolute_errors(y, y_hat), np.nan)
     complete = np.isfinite(errors)
     pooled = np.zeros(len(y_hat))
-    pooled[allowed] = pooled_weights(y[pool], y_hat[allowed][:, pool])
+    pooled[allowed] = pooled_weights(y[pool], y_hat[allowed][:, pool], settings.power)
     shared = complete[allowed].all(axis=0) & pool
     own = np.where(complete, errors, 0.0)
     total = errors[:, shared].sum(axis=1, keepdims=True)

@@ -73,12 +73,12 @@ class RidgeSettings(Closed):
 
 
 class CombineSettings(Closed):
-    """How candidates are weighted: (validation MAE)^-power, shrunk to the pooled weights.
+    """How candidates are weighted: pooled over stores, then tilted by each store's own errors.
 
     `shrink_days` is the weight of the pooled errors, in days of the store's own validation.
     """
 
-    power: float = Field(6.0, gt=0)
+    power: float = Field(12.0, gt=0)
     shrink_days: float = Field(ge=0)
 
 
