@@ -80,9 +80,10 @@ def difference(
     'better'
     """
     gap = ours - peer
-    drawn = (counts @ gap) / (counts @ denominator)
+    size = counts @ denominator
+    sold = size > 0  # a draw of stores that all sold nothing has no figure
     tail = (100 - LEVEL) / 2
-    low, high = np.percentile(drawn[np.isfinite(drawn)], [tail, 100 - tail])
+    low, high = np.percentile((counts @ gap)[sold] / size[sold], [tail, 100 - tail])
     return Difference(float(gap.sum() / denominator.sum()), float(low), float(high))
 
 
