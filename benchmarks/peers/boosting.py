@@ -50,8 +50,8 @@ def _model(task: contract.Task) -> object:
 
 
 def forecast(task: contract.Task) -> pd.DataFrame:
-    """Fit on every store that is alive and walk the horizon day by day."""
-    history = task.with_calendar(task.alive())
+    """Fit on every store that exists (that beat leaving silent ones out) and walk the horizon."""
+    history = task.with_calendar(task.history)
     partner = task.stores.set_index("store_id")["partner_code"].astype("category").cat.codes
     history["partner"] = history["store_id"].map(partner)
     booster = MLForecast(
