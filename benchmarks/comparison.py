@@ -86,8 +86,7 @@ def _about(panel: Panel, windows: pd.DataFrame, made: Comparison) -> str:
     pairs = len(windows) // windows["method"].nunique()
     filled = windows.groupby("method", sort=False)["filled"].sum()
     gaps = ", ".join(f"{name} {n}" for name, n in filled[filled > 0].items()) or "none"
-    days = {name: run.measured for name, run in made.runs.items()}
-    kept = ", ".join(f"{name} {day}" for name, day in days.items() if day != days["ours"])
+    kept = ", ".join(f"{name} {run.measured}" for name, run in made.runs.items() if run.kept)
     ours = made.runs["ours"].notes
     chosen = f" with at least {panel.min_active} active days" if panel.min_active else ""
     covered = " and ".join(f"{share:.1f} % at {level}" for level, share in ours["covered"].items())
@@ -179,6 +178,9 @@ def _group(windows: pd.DataFrame) -> dict:
     peers = figures.drop(index=BLEND)
     row = {"stores": windows["store_id"].nunique()}
     for metric in bootstrap.METRICS:
+        if peers[metric].isna().all():
+            row[metric] = "nothing sold"
+            continue
         best = peers[metric].idxmin()
         ours = figures.loc[BLEND, metric]
         row[metric] = f"{ours:.2f} / {peers.loc[best, metric]:.2f} {best}"

@@ -35,6 +35,7 @@ class Run:
         cpu: seconds over all windows.
         peak_mb: memory, MB.
         measured: the day of the run.
+        kept: whether that was an earlier run.
         notes: what a method has to say about itself.
     """
 
@@ -42,6 +43,7 @@ class Run:
     cpu: float
     peak_mb: float
     measured: str
+    kept: bool
     notes: dict
 
 
@@ -78,37 +80,39 @@ def _calendar(stores: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp) -> 
 def run_peer(name: str, peer: Peer, job: Path, fresh: bool = False) -> Run:
     """The peer's forecasts: those that are kept, or new ones where `fresh` or anything changed."""
     folder = CACHE / f"{name.replace(' ', '_')}-{_digest(name, peer, job)[:16]}"
-    if fresh or not (folder / "cost.json").exists():
+    kept = (folder / "cost.json").exists() and not fresh
+    if not kept:
         folder.mkdir(parents=True, exist_ok=True)
         script = HERE / "peers" / peer.script
         _run(str(peer.python), script, name, job, folder)
-    return _read(name, folder)
+    return _read(name, folder, kept)
 
 
 def run_ours(job: Path, folder: Path) -> Run:
     """Our forecasts; the blend and every candidate are methods of their own."""
     folder.mkdir(parents=True, exist_ok=True)
     _run(sys.executable, HERE / "ours.py", "ours", job, folder)
-    return _read("ours", folder)
+    return _read("ours", folder, kept=False)
 
 
 def _run(python: str, script: Path, name: str, job: Path, folder: Path) -> None:
     out = folder / "forecasts.parquet"
-    limits = dict.fromkeys(LIMITS, str(THREADS))
-    took = measured([python, str(script), name, str(job), str(out)], PROJECT, limits)
+    # a thread that waits must sleep: spinning would count as CPU seconds
+    variables = dict.fromkeys(LIMITS, str(THREADS)) | {"OMP_WAIT_POLICY": "PASSIVE"}
+    took = measured([python, str(script), name, str(job), str(out)], PROJECT, variables)
     cost = asdict(took) | {"measured": f"{date.today()}"}
     (folder / "log.txt").write_text(cost.pop("log"))
     (folder / "cost.json").write_text(json.dumps(cost))
 
 
-def _read(name: str, folder: Path) -> Run:
+def _read(name: str, folder: Path, kept: bool) -> Run:
     frame = pd.read_parquet(folder / "forecasts.parquet")
     if "method" not in frame:
         frame["method"] = name
     cost = json.loads((folder / "cost.json").read_text())
     notes = folder / "forecasts.json"
     said = json.loads(notes.read_text()) if notes.exists() else {}
-    return Run(frame, cost["cpu"], cost["peak_mb"], cost["measured"], said)
+    return Run(frame, cost["cpu"], cost["peak_mb"], cost["measured"], kept, said)
 
 
 def _digest(name: str, peer: Peer, job: Path) -> str:

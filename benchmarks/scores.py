@@ -79,8 +79,9 @@ def table(windows: pd.DataFrame) -> pd.DataFrame:
     """
     by_method = windows.groupby("method", sort=False)
     sums = by_method[["absolute", "size", "error", "absolute_total", "size_total"]].sum()
+    sold = sums.where(sums > 0)  # stores that sold nothing have no figure in percent
     figures = pd.DataFrame(
-        {name: 100 * sums[top] / sums[bottom] for name, (top, bottom) in POOLED.items()}
+        {name: 100 * sums[top] / sold[bottom] for name, (top, bottom) in POOLED.items()}
     )
     means = by_method[list(AVERAGED.values())].mean()
     figures = figures.join(means.rename(columns={old: new for new, old in AVERAGED.items()}))

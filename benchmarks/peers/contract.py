@@ -78,9 +78,12 @@ def main(forecast: Callable[[Task], pd.DataFrame]) -> None:
     """Run a peer over every origin of the job; `forecast` returns `store_id, date, y_hat`."""
     name, job, out = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
     rules = json.loads((job / "job.json").read_text())
-    panel, stores, calendar = (
-        pd.read_parquet(job / f"{table}.parquet") for table in ("panel", "stores", "calendar")
+    # these columns alone: the others are counted over all days, so they know what comes
+    panel = pd.read_parquet(job / "panel.parquet", columns=["store_id", "date", "y"])
+    stores = pd.read_parquet(
+        job / "stores.parquet", columns=["store_id", "partner_code", "country"]
     )
+    calendar = pd.read_parquet(job / "calendar.parquet")
     for table in (panel, calendar):
         table["date"] = table["date"].astype("datetime64[ns]")
     parts = []

@@ -45,6 +45,7 @@ def test_forecasts_are_kept_until_the_panel_changes_or_fresh_is_asked_for(job):
     again = runner.run_peer("seasonal naive 7", OURSELVES, job)
     assert next(runner.CACHE.glob("*/cost.json")).stat().st_mtime_ns == before
     pd.testing.assert_frame_equal(first.forecasts, again.forecasts)
+    assert (first.kept, again.kept) == (False, True)
     runner.run_peer("seasonal naive 7", OURSELVES, job, fresh=True)
     assert next(runner.CACHE.glob("*/cost.json")).stat().st_mtime_ns > before
     panel = pd.read_parquet(job / "panel.parquet")
