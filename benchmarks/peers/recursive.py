@@ -30,9 +30,10 @@ def _by_store(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def forecast(task: contract.Task) -> pd.DataFrame:
-    """Fit on every store that is alive and walk the horizon day by day."""
+    """Fit on every store that is alive and longer than the lags, and walk day by day."""
     warnings.filterwarnings("ignore", module="skforecast")
     history = task.alive()
+    history = history[history.groupby("store_id")["y"].transform("size") > 2 * max(LAGS)]
     learner = ForecasterRecursiveMultiSeries(
         estimator=LGBMRegressor(
             n_estimators=500,
