@@ -53,7 +53,11 @@ def run(panel: Panel, folder: Path, fresh: bool, peers: dict[str, registry.Peer]
 
 def section(panel: Panel, folder: Path, fresh: bool = False) -> str:
     """The section of RESULTS.md."""
-    made = run(panel, folder, fresh, registry.PEERS)
+    return render(panel, run(panel, folder, fresh, registry.PEERS))
+
+
+def render(panel: Panel, made: Comparison) -> str:
+    """The tables of a comparison as Markdown."""
     busy = made.stores.index[made.stores["active_days"] >= panel.min_active]
     windows = made.windows[made.windows["store_id"].isin(busy)]
     differences = bootstrap.compare(_without_candidates(windows), BLEND)
