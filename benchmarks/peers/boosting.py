@@ -21,7 +21,6 @@ TRANSFORMS = [
     SeasonalRollingMean(season_length=7, window_size=4),
     SeasonalRollingMean(season_length=7, window_size=8),
 ]
-DATES = ["dayofweek", "day", "month", "dayofyear", "days_in_month"]
 SIZES = {
     "LightGBM 500 x 63": {"n_estimators": 500, "num_leaves": 63, "learning_rate": 0.05},
     "LightGBM 200 x 8": {
@@ -59,7 +58,7 @@ def forecast(task: contract.Task) -> pd.DataFrame:
         freq="D",
         lags=LAGS,
         lag_transforms={1: TRANSFORMS},
-        date_features=DATES,
+        date_features=task.date_features,
         target_transforms=[LocalStandardScaler()],
         num_threads=task.threads,
     )

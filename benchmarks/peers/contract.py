@@ -20,6 +20,7 @@ import pandas as pd
 
 HOLIDAY = ["holiday", "days_to_holiday", "days_since_holiday", "holidays_in_week"]
 MIN_ACTIVE = 28  # active days before the origin; a learner leaves a store with fewer out
+YEAR = pd.Timedelta(days=365)
 CLOSED_DAYS = 56  # and one without a sale for so long: the harness fills both in
 
 
@@ -51,6 +52,17 @@ class Task:
     def days(self) -> pd.DatetimeIndex:
         """The days to forecast."""
         return pd.date_range(self.origin + pd.Timedelta(days=1), periods=self.horizon)
+
+    @property
+    def date_features(self) -> list[str]:
+        """Attributes of a day that learners get.
+
+        Those of the year only where a year has been seen: in months that were never seen before
+        they cost a large booster up to 10 points of WAPE and a bias of 20 %.
+        """
+        seen = self.origin - self.history["date"].min()
+        year = ["month", "dayofyear"] if seen >= YEAR else []
+        return ["dayofweek", "day", "days_in_month", *year]
 
     def alive(self) -> pd.DataFrame:
         """The history of stores that a learner can use."""

@@ -16,21 +16,21 @@ LAGS = (1, 2, 3, 7, 14, 21, 28)
 WINDOWS = (7, 14, 28)
 
 
-def _known(y: np.ndarray, day: pd.Timestamp, holidays: np.ndarray) -> np.ndarray:
+def _known(y: np.ndarray, calendar: np.ndarray) -> np.ndarray:
     """Features of the day that follows `y`."""
     past = [y[-lag] for lag in LAGS]
     rolled = [y[-window:].mean() for window in WINDOWS] + [y[-28:].std()]
-    return np.array([*past, *rolled, day.dayofweek, day.day, day.month, *holidays])
+    return np.array([*past, *rolled, *calendar])
 
 
-def _store(y: np.ndarray, days: pd.DatetimeIndex, holidays: np.ndarray, seed: int) -> np.ndarray:
-    """Forecast of one store: `days` and `holidays` cover history and horizon."""
+def _store(y: np.ndarray, calendar: np.ndarray, seed: int) -> np.ndarray:
+    """Forecast of one store; `calendar` has a row for each day of history and horizon."""
     first = max(LAGS)
-    rows = [_known(y[:day], days[day], holidays[day]) for day in range(first, len(y))]
+    rows = [_known(y[:day], calendar[day]) for day in range(first, len(y))]
     forest = RandomForestRegressor(100, random_state=seed).fit(rows, y[first:])
     walked = list(y)
-    for day in range(len(y), len(days)):
-        row = _known(np.array(walked[-first:]), days[day], holidays[day])
+    for day in calendar[len(y) :]:
+        row = _known(np.array(walked[-first:]), day)
         walked.append(forest.predict(row[None])[0])
     return np.array(walked[len(y) :])
 
@@ -47,7 +47,8 @@ def forecast(task: contract.Task) -> pd.DataFrame:
             continue
         days = pd.DatetimeIndex(part["date"]).append(task.days)
         known = calendar[calendar["country"] == country[store]].loc[days, contract.HOLIDAY]
-        jobs.append(delayed(_store)(y, days, known.to_numpy(), task.seed))
+        dated = known.assign(**{name: getattr(days, name) for name in task.date_features})
+        jobs.append(delayed(_store)(y, dated.to_numpy(), task.seed))
         ids.append(store)
     made = Parallel(n_jobs=task.threads)(jobs)
     return task.future(ids).assign(y_hat=np.concatenate(made))

@@ -17,7 +17,7 @@ LAGS = [1, 2, 3, 7, 14, 21, 28, 35, 42, 56]
 def _exog(task: contract.Task, frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Calendar and holiday columns of every store, by day."""
     frame = task.with_calendar(frame[["store_id", "date"]])
-    for name in ("dayofweek", "day", "month", "dayofyear"):
+    for name in task.date_features:
         frame[name] = getattr(frame["date"].dt, name)
     return _by_store(frame)
 
