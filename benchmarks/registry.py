@@ -55,4 +55,5 @@ PEERS = {
     "CatBoost 300 x 4": Peer("boosting.py", GLOBAL),
     "skforecast": Peer("recursive.py", GLOBAL),
     "AutoGluon": Peer("autogluon_series.py", AUTOML, ".venv-autogluon"),
+    "AutoGluon RMSE": Peer("autogluon_series.py", AUTOML, ".venv-autogluon"),
 }
