@@ -135,7 +135,7 @@ def _differences(differences: pd.DataFrame) -> pd.DataFrame:
 def _verdict(differences: pd.DataFrame, figures: pd.DataFrame) -> str:
     """What was to be reached, and for whom it was not."""
     verdicts = differences.map(lambda gap: gap.verdict)
-    worse = _named(verdicts == bootstrap.WORSE)
+    worse = _named(verdicts == bootstrap.WORSE, figures["bias"])
     to_beat = [n for n in verdicts.index if registry.PEERS[n].kind in registry.TO_BEAT]
     unbeaten = _named(verdicts.loc[to_beat] != bootstrap.BETTER)
     others = _named(verdicts.drop(index=to_beat) != bootstrap.BETTER)
@@ -149,13 +149,14 @@ def _verdict(differences: pd.DataFrame, figures: pd.DataFrame) -> str:
     )
 
 
-def _named(flags: pd.DataFrame) -> str:
-    """`peer (metrics)` for every row with a flag."""
-    said = [
-        f"{name} ({', '.join(flags.columns[row])})"
-        for name, row in zip(flags.index, flags.to_numpy(bool), strict=True)
-        if row.any()
-    ]
+def _named(flags: pd.DataFrame, bias: pd.Series | None = None) -> str:
+    """`peer (metrics)` for every row with a flag, with its bias where that is given."""
+    said = []
+    for name, row in zip(flags.index, flags.to_numpy(bool), strict=True):
+        if row.any():
+            # a low WAPE can be bought with bias
+            beside = "" if bias is None else f", bias {bias[name]:+.1f} %"
+            said.append(f"{name} ({', '.join(flags.columns[row])}{beside})")
     return ", ".join(said) or "none"
 
 

@@ -42,7 +42,7 @@ def made(panel: Panel, factors: dict[str, float]) -> comparison.Comparison:
 
 def test_section_says_who_is_better_and_who_is_not_beaten(panel):
     text = comparison.render(panel, made(panel, FACTORS))
-    assert "Peers that are significantly better: AutoETS (WAPE, RMSE, WAPE28)." in text
+    assert "Peers that are significantly better: AutoETS (WAPE, RMSE, WAPE28, bias +5.0 %)." in text
     assert "peers not significantly beaten: none." in text
     assert "Other peers not significantly beaten: AutoETS (WAPE, RMSE, WAPE28)." in text
     assert "Bias of ours: +10.00 %." in text
