@@ -12,19 +12,21 @@ export KEDRO_DISABLE_TELEMETRY = 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run quick test lint format viz ui bench lock clean
+.PHONY: help setup run quick test lint format viz ui bench bench-autogluon lock clean
 
 help:  ## list the commands
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
+
+# uv takes seconds where pip takes minutes; pip is for machines whose mirror only pip.conf knows
+install = $(BIN)/uv pip install --quiet --compile-bytecode --require-hashes --python $(1)/bin/python -r $(2) \
+	  || $(1)/bin/python -m pip install --quiet --require-hashes -r $(2)
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 14) else \
 	  "found Python %d.%d, expected 3.11 to 3.13: name another one with make PYTHON=python3.12" % v)'
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	# uv takes seconds where pip takes minutes; pip is for machines whose mirror only pip.conf knows
-	$(BIN)/uv pip install --quiet --compile-bytecode --require-hashes --python $(BIN)/python -r requirements.lock \
-	  || $(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(call install,$(VENV),requirements.lock)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -54,12 +56,25 @@ viz: $(STAMP)  ## the pipeline in the browser, http://127.0.0.1:4141
 ui: $(STAMP)  ## the MLflow UI, http://127.0.0.1:5000
 	kedro mlflow ui
 
-bench: $(STAMP)  ## measure accuracy and cost again (see benchmarks/RESULTS.md)
+# the peers of the benchmark need other versions than we do: environments of their own
+.venv-%/.installed: benchmarks/requirements-%.lock | $(STAMP)
+	$(PYTHON) -m venv --clear .venv-$*
+	$(call install,.venv-$*,$<)
+	@touch $@
+
+bench: $(STAMP) .venv-peers/.installed  ## measure ours and every peer again (see benchmarks/RESULTS.md)
 	python benchmarks/run.py
 
+bench-autogluon: .venv-autogluon/.installed  ## make the large environment of AutoGluon, then the same
+	$(MAKE) bench
+
+COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-header
+
 lock: $(STAMP)  ## pin the dependencies anew after a change of pyproject.toml
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-header --group dev pyproject.toml --output-file requirements.lock
+	$(COMPILE) --group dev pyproject.toml --output-file requirements.lock
+	for group in peers autogluon; do \
+	  $(COMPILE) --group pyproject.toml:$$group --output-file benchmarks/requirements-$$group.lock || exit; done
 
 clean:  ## remove the environment and every output of a run
-	rm -rf $(VENV) mlflow.db* mlruns data/0[2-8]_*/*.* .pytest_cache .ruff_cache .hypothesis .coverage*
+	rm -rf $(VENV) .venv-peers .venv-autogluon benchmarks/.cache mlflow.db* mlruns data/0[2-8]_*/*.* .pytest_cache .ruff_cache .hypothesis .coverage*

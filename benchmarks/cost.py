@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import resource
-import subprocess
 import sys
-import threading
-import time
 from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
+import process
 
 PROJECT = Path(__file__).parents[1]
 STAGES = {
@@ -25,51 +21,14 @@ STAGES = {
 }
 
 
-def _watch(process: subprocess.Popen, peak: list[int]) -> None:
-    """Keep the largest memory of the process and its workers together (proportional set size)."""
-    import psutil
-
-    while process.poll() is None:
-        total = 0
-        try:
-            parent = psutil.Process(process.pid)
-            for member in [parent, *parent.children(recursive=True)]:
-                total += member.memory_full_info().pss
-        except psutil.Error:
-            continue  # one of them has just ended
-        peak[0] = max(peak[0], total)
-        time.sleep(0.2)
-
-
 def kedro_run(folder: Path, *arguments: str, params: tuple[str, ...] = ()) -> dict:
     """Run kedro with its outputs and tracking in `folder` and measure it from outside."""
     folder.mkdir(parents=True)
-    environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
+    tracking = f"sqlite:///{folder}/mlflow.db"
     parameters = f"--params=data_root={folder}/data" + "".join(f",{more}" for more in params)
-    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "kedro", "run", parameters, *arguments],
-        cwd=PROJECT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    peak = [0]
-    watcher = threading.Thread(target=_watch, args=(process, peak), daemon=True)
-    watcher.start()
-    log, _ = process.communicate()
-    watcher.join()
-    if process.returncode:
-        raise SystemExit(log)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return {
-        "wall": time.perf_counter() - start,
-        "cpu": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
-        "peak_mb": peak[0] / 1e6,
-        "log": log,
-        "tracking": environment["MLFLOW_TRACKING_URI"],
-    }
+    command = [sys.executable, "-m", "kedro", "run", parameters, *arguments]
+    took = process.measured(command, PROJECT, {"MLFLOW_TRACKING_URI": tracking})
+    return vars(took) | {"tracking": tracking}
 
 
 def stage_seconds(log: str) -> dict[str, int]:

@@ -1,7 +1,8 @@
 """Measure again what RESULTS.md says: `make bench`, or `python benchmarks/run.py [SECTION ...]`.
 
-Sections: accuracy, cost, reading, scale. The last two are larger than the sample (8.9 million
-rows; 1,115 stores x 942 days) and are run only when named.
+Sections: sample and structured (ours beside every peer), cost, reading, scale. The last two are
+larger than the sample (8.9 million rows; 1,115 stores x 942 days) and are run only when named.
+Forecasts of peers are kept in benchmarks/.cache; --fresh makes everything anew in one run.
 """
 
 from __future__ import annotations
@@ -9,19 +10,15 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import subprocess
-import sys
 import tempfile
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-PROJECT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "RESULTS.md"
 TITLES = {
-    "accuracy": "Accuracy on the sample (`local_amount`)",
+    "sample": "Side by side on the sample (`local_amount`)",
+    "structured": "Side by side on 1,000 stores x 900 days with structure (synthetic)",
     "cost": "Cost on the sample (`billings`)",
     "reading": "Reading 8.9 million rows",
     "scale": "1,115 stores x 942 days (synthetic)",
@@ -29,23 +26,12 @@ TITLES = {
 PACKAGES = ("catboost", "duckdb", "kedro", "mlflow", "numpy", "pandas", "scikit-learn")
 
 
-def _section(name: str, folder: Path) -> str:
-    if name == "accuracy":
-        import accuracy
-        import pandas as pd
+def _section(name: str, folder: Path, fresh: bool) -> str:
+    if name in ("sample", "structured"):
+        import comparison
+        import panels
 
-        subprocess.run(
-            [
-                *(sys.executable, "-m", "kedro", "run", "--pipelines=data_processing"),
-                f"--params=target=local_amount,data_root={folder}/accuracy",
-            ],
-            cwd=PROJECT,
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
-        primary = folder / "accuracy/03_primary"
-        panel = pd.read_parquet(primary / "panel.parquet")
-        return accuracy.measure(panel, pd.read_parquet(primary / "stores.parquet"))
+        return comparison.section(panels.load(name, folder), folder / name, fresh)
     if name == "cost":
         import cost
 
@@ -67,13 +53,15 @@ def main() -> None:
     """Measure the named sections and replace them in RESULTS.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sections", nargs="*", default=[], choices=[*TITLES, []])
-    names = parser.parse_args().sections or ["accuracy", "cost"]
+    parser.add_argument("--fresh", action="store_true", help="run every peer again")
+    asked = parser.parse_args()
+    names = asked.sections or ["sample", "structured", "cost"]
     parts = RESULTS.read_text().split("\n## ") if RESULTS.exists() else ["# Results\n"]
     kept = {part.partition("\n")[0]: part.partition("\n")[2].strip() for part in parts[1:]}
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
             command = f"`python benchmarks/run.py {name}`"
-            body = _section(name, Path(folder))
+            body = _section(name, Path(folder), asked.fresh)
             kept[TITLES[name]] = f"{command}; {_machine()}.\n\n{body}"
             print(f"## {TITLES[name]}\n\n{body}\n")
     ordered = [title for title in TITLES.values() if title in kept]
