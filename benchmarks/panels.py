@@ -51,7 +51,7 @@ def _structured(folder: Path) -> Panel:
 
     made = generate_panel(n_stores=1000, n_days=900, seed=0)
     about = (
-        "Made-up stores with weekly, fortnightly, monthly and holiday structure, closures and level "
-        "shifts; RMSE in units per store-day."
+        "Made-up stores with weekly, fortnightly, monthly and holiday structure, closures and "
+        "level shifts; RMSE in units per store-day."
     )
     return Panel(to_panel(made.series), made.series.stores, 0, about)
