@@ -53,7 +53,8 @@ def run(panel: Panel, folder: Path, fresh: bool, peers: dict[str, registry.Peer]
 
 def section(panel: Panel, folder: Path, fresh: bool = False) -> str:
     """The section of RESULTS.md."""
-    return render(panel, run(panel, folder, fresh, registry.PEERS))
+    peers = {name: peer for name, peer in registry.PEERS.items() if name not in panel.without}
+    return render(panel, run(panel, folder, fresh, peers))
 
 
 def render(panel: Panel, made: Comparison) -> str:
@@ -104,6 +105,11 @@ def _about(panel: Panel, windows: pd.DataFrame, made: Comparison) -> str:
         f"Skipped, as the optional environment is not there: {', '.join(made.skipped)}."
         if made.skipped
         else "No peer was skipped.",
+        *(
+            [f"Left out for their cost, over half an hour each: {', '.join(panel.without)}."]
+            if panel.without
+            else []
+        ),
         f"Kept from an earlier run on the same data: {kept}." if kept else "All in one run.",
         f"Ours chose the sizes {ours['sizes']}. Coverage of the test window over all "
         f"{ours['attempted']} attempted stores with intervals calibrated before it: {covered}.",

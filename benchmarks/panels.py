@@ -21,12 +21,14 @@ class Panel:
         stores: a row per store, with the columns of `columns.STORES`.
         min_active: active days that a store needs to count in the main table.
         about: one sentence for the reader, with the unit of y.
+        without: peers that would take more than half an hour of both cores on this panel.
     """
 
     panel: pd.DataFrame
     stores: pd.DataFrame
     min_active: int
     about: str
+    without: tuple[str, ...] = ()
 
 
 def load(name: str, folder: Path) -> Panel:
@@ -54,4 +56,5 @@ def _structured(folder: Path) -> Panel:
         "Made-up stores with weekly, fortnightly, monthly and holiday structure, closures and "
         "level shifts; RMSE in units per store-day."
     )
-    return Panel(to_panel(made.series), made.series.stores, 0, about)
+    slow = ("local random forest", "AutoGluon", "AutoGluon RMSE")
+    return Panel(to_panel(made.series), made.series.stores, 0, about, slow)

@@ -216,7 +216,9 @@ def test_store_that_is_closed_now_is_forecast_low_but_not_given_up(found, made):
     """A month of zeros: nobody knows whether it opens again, and 56 days have not passed."""
     for row in found.rows("closed_now"):
         usual = made.expected[row, : N_DAYS - 60].mean()
-        assert found.value[row].mean() < 0.2 * usual
+        # the other closures of this study ended, so that it is not forecast to stay closed
+        assert found.value[row, :7].mean() < 0.2 * usual
+        assert found.value[row].mean() < 0.4 * usual
         assert (found.bounds[row][:, NAMES.index("upper_95")] > found.value[row]).any()
 
 

@@ -7,12 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lifemiles_forecasting.core import backtest
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.errors import InputError
 from lifemiles_forecasting.core.forecast import final_intervals, forecast_all
 from lifemiles_forecasting.core.packaging import _Packer
 from lifemiles_forecasting.core.rows import features_at
 from lifemiles_forecasting.core.store_model import StoreModel, scaler_of
+from lifemiles_forecasting.core.synthetic import generate_series
 
 NUMBERS = [c.FORECAST, "lower_80", "upper_80", "lower_95", "upper_95"]
 
@@ -174,3 +176,23 @@ def test_scaler_of(model):
     assert set(scaler["features"]) == set(model.own["ridge"].features)
     assert scaler_of({}, 3.0) == {"target_scale": 3.0}
     json.dumps(scaler, allow_nan=False)
+
+
+def test_silent_store_gives_its_rows_back(make_study):
+    """What past silences say is in the model, with its own models beside it."""
+    made = generate_series(
+        n_stores=12, n_days=260, of=("weekly", "closure", "long_closure", "closed_now")
+    )
+    study = make_study(made.series)
+    result = backtest.run(study)
+    intervals = final_intervals(study, result)
+    table = forecast_all(study, result, intervals, made.series)
+    at = features_at(study.series, study.calendar, study.last, study.horizon)
+    pack = _Packer(study, result, intervals, at)
+    store = made.row("closed_now")
+    assert pack.silence.trust[store] > 0.1
+    model = StoreModel.from_files(pack.model(store, pack._own(store)).to_files())
+    rows = table[table[c.STORE_ID] == study.series.store_ids[store]]
+    np.testing.assert_allclose(model.table[c.FORECAST], rows[c.FORECAST], atol=1e-9)
+    blend = dict(model.state) | {"silence_trust": 0.0}
+    assert not np.allclose(StoreModel(blend, model.own).table[c.FORECAST], rows[c.FORECAST])

@@ -14,6 +14,7 @@ from lifemiles_forecasting.core.combine import best_size, blend, share_no_worse,
 from lifemiles_forecasting.core.fitting import Fits, Variant
 from lifemiles_forecasting.core.intervals import NAMES, Intervals, Spread, bounds
 from lifemiles_forecasting.core.notices import Notice
+from lifemiles_forecasting.core.silence import Silence
 from lifemiles_forecasting.core.study import Study
 
 BLEND = "blend"
@@ -196,7 +197,7 @@ def _weights(study: Study, y_hat: dict, earlier: tuple[int, ...]) -> np.ndarray:
 
 
 def _finished(study: Study, y_hat: dict, weights: np.ndarray, origin: int) -> np.ndarray:
-    """(S, H) the blend after the zero rule."""
+    """(S, H) the blend, or what silent stores make of it, after the zero rule."""
     history = study.series.until(origin + 1)
     closed, floor = closed_and_floor(study, origin)
     stacked = _stack(y_hat, study.settings.candidates, (origin,))
@@ -205,7 +206,8 @@ def _finished(study: Study, y_hat: dict, weights: np.ndarray, origin: int) -> np
     usable = np.where(present, weights, 0.0)
     mass = usable.sum(axis=1, keepdims=True)
     usable = np.divide(usable, mass, out=np.zeros_like(usable), where=mass > 0)
-    forecast = zero_rule.apply(blend(stacked, usable), closed, floor)
+    blended = Silence.of(history, study.horizon).apply(blend(stacked, usable))
+    forecast = zero_rule.apply(blended, closed, floor)
     started = np.isfinite(history.y[:, -1])
     return np.where(started[:, None], forecast, np.nan)
 

@@ -11,6 +11,7 @@ from lifemiles_forecasting.core.backtest import BLEND, Backtest, calibrate
 from lifemiles_forecasting.core.base import fit_base
 from lifemiles_forecasting.core.intervals import NAMES, Intervals, Spread, bounds
 from lifemiles_forecasting.core.series import Series
+from lifemiles_forecasting.core.silence import Silence
 from lifemiles_forecasting.core.study import Study
 
 OK, SHORT, DORMANT, FALLBACK, FAILED = "ok", "short_history", "dormant", "fallback", "failed"
@@ -58,10 +59,9 @@ def forecast_all(
         The columns of `columns.FORECASTS`, sorted by store and day.
     """
     horizon = study.horizon
-    base = fit_base(everyone, horizon)
-    spread = Spread.of(everyone)
+    base, spread = fit_base(everyone, horizon).forecast(), Spread.of(everyone)
     forecast = zero_rule.apply(
-        base.forecast(),
+        Silence.of(everyone, horizon).apply(base),
         zero_rule.closed_days(everyone, horizon),
         zero_rule.dust_floor(everyone, spread.level),
     )

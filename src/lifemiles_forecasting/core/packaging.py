@@ -19,6 +19,7 @@ from lifemiles_forecasting.core.intervals import Intervals, Spread
 from lifemiles_forecasting.core.parallel import Failure
 from lifemiles_forecasting.core.results import StoreRun
 from lifemiles_forecasting.core.rows import features_at
+from lifemiles_forecasting.core.silence import Silence
 from lifemiles_forecasting.core.store_model import StoreModel, scaler_of
 from lifemiles_forecasting.core.study import Study
 
@@ -149,6 +150,7 @@ class _Packer:
         self.spread = Spread.of(study.series)
         self.offsets = intervals.offsets(forecast, self.spread)
         self.closed, self.floor = closed_and_floor(study, study.last)
+        self.silence = Silence.of(study.series, study.horizon)
         self.pooled = {
             name: result.fits.by[(name, size), study.last].models.get(-1)
             for name, size in result.sizes.items()
@@ -213,6 +215,8 @@ class _Packer:
                 for name, there in zip(names, present, strict=True)
                 if there and name not in own
             },
+            "silence": self.silence.values[store].tolist(),
+            "silence_trust": float(self.silence.trust[store]),
             "features": features,
             "X": self.at.X[store][:, columns].astype(float).tolist(),
             "base": self.at.base[store].tolist(),

@@ -28,6 +28,7 @@ from lifemiles_forecasting.core.candidates.learners import (
 )
 from lifemiles_forecasting.core.errors import InputError
 from lifemiles_forecasting.core.intervals import NAMES, bounds
+from lifemiles_forecasting.core.silence import mixed
 
 STATE = "state.json"
 FORMAT = 1
@@ -39,7 +40,8 @@ class StoreModel:
 
     Attributes:
         state: `format, store_id, partner_code, store_code, origin, status, weights` (by
-            candidate), `values` (H by pooled or closed-form candidate), `features` (names),
+            candidate), `values` (H by pooled or closed-form candidate), `silence` and
+            `silence_trust` (see `core.silence`; H and a number), `features` (names),
             `X` (H x F, null where there is nothing to look at), `base` (H), `scale`,
             `closed` (H), `floor`, `offsets` (H x 4).
         own: the store's own fitted models by candidate.
@@ -111,6 +113,7 @@ class StoreModel:
             else:
                 values = np.array(state["values"][name], dtype=float)
             total += weight * values
+        total = mixed(total, np.array(state["silence"], dtype=float), state["silence_trust"])
         closed = np.array(state["closed"], dtype=bool)
         return zero_rule.apply(total[None], closed[None], np.array([state["floor"]]))[0]
 
