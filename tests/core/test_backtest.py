@@ -271,3 +271,52 @@ def test_no_store_qualified_before_the_test_window(make_study):
     result = backtest.run(study)
     assert np.isfinite(result.y_hat["blend", study.last]).all()
     np.testing.assert_allclose(result.weights.sum(axis=1), 1)
+
+
+# --- a store's own models must be worth having
+
+
+def test_own_models_worse_than_the_base_for_most_stores_have_no_weight(study, result, monkeypatch):
+    assert set(result.no_worse) == set(fitting.LOCAL)
+    monkeypatch.setattr(backtest, "share_no_worse", lambda *_: backtest.MOST - 0.01)
+    other = backtest.run(study)
+    own = [study.settings.candidates.index(name) for name in fitting.LOCAL]
+    assert (other.weights[:, own] == 0).all()
+    np.testing.assert_allclose(other.weights.sum(axis=1), 1)
+    assert np.isfinite(other.y_hat["blend", study.last][study.attempted]).all()
+    said = backtest.notices(study, other)
+    assert [notice.subject for notice in said] == list(fitting.LOCAL)
+    assert {notice.warning for notice in said} == {backtest.WORSE_THAN_BASE}
+    assert {notice.stores for notice in said} == {int(study.attempted.sum())}
+
+
+def test_no_warning_where_own_models_serve_most_stores(study, result, monkeypatch):
+    monkeypatch.setattr(backtest, "share_no_worse", lambda *_: backtest.MOST)
+    kept = backtest.run(study)
+    assert backtest.notices(study, kept) == []
+
+
+def test_own_models_are_judged_on_the_windows_before_the_test(study, result):
+    earlier = study.windows[:-1]
+    pool = np.flatnonzero(study.attempted_at(study.windows[-1]))
+    for name, share in result.no_worse.items():
+        won, met = 0, 0
+        for store in pool:
+            errors = {
+                kind: sum(
+                    np.abs(backtest.actual(study, o)[store] - result.y_hat[kind, o][store]).sum()
+                    for o in earlier
+                )
+                for kind in (name, "base")
+            }
+            if np.isfinite(list(errors.values())).all():
+                met += 1
+                won += errors[name] <= errors["base"]
+        assert share == pytest.approx(won / met)
+
+
+def test_seconds_are_told_by_candidate(result):
+    assert set(result.fits.spent) == set(fitting.LEARNED)
+    assert min(result.fits.spent.values()) > 0
+    # a store's seconds hold its share of every pooled fit
+    assert sum(result.fits.spent.values()) <= result.fits.seconds.sum() * 1.01

@@ -62,17 +62,27 @@ class Fits:
         failures: stores whose own models could not be fitted.
         seconds: (S,) of one core spent on each store's own models, with an equal share of the
             pooled ones for every attempted store.
+        spent: seconds of one core by candidate, over all stores.
     """
 
     seconds: np.ndarray
+    spent: dict[str, float] = field(default_factory=dict)
     by: dict[tuple[Variant, int], Fit] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
 
     def merge(self, other: Fits) -> Fits:
         """Both stages as one."""
+        names = dict.fromkeys((*self.spent, *other.spent))
         return Fits(
-            self.seconds + other.seconds, self.by | other.by, self.failures + other.failures
+            self.seconds + other.seconds,
+            {name: self.spent.get(name, 0.0) + other.spent.get(name, 0.0) for name in names},
+            self.by | other.by,
+            self.failures + other.failures,
         )
+
+    def spend(self, candidate: str, seconds: float) -> None:
+        """Count seconds of one core towards a candidate."""
+        self.spent[candidate] = self.spent.get(candidate, 0.0) + seconds
 
 
 def variants(study: Study) -> dict[str, list[Variant]]:
@@ -214,12 +224,13 @@ class StoreTask:
 
 
 def _fit_store(task: StoreTask, jobs: Sequence[Job]) -> dict:
-    """Fit each job on one store's rows: forecast, rows that it learned from, fit there, model."""
+    """Fit each job: forecast, rows that it learned from, fit there, model and seconds."""
     results = {}
     for job in jobs:
         known = np.flatnonzero((task.due <= job.cutoff) & np.isfinite(task.y))
         if len(known) < MIN_LOCAL_ROWS or job.cutoff not in task.at:
             continue
+        start = time.perf_counter()
         X = task.X[np.ix_(known, job.columns)]
         model = job.method.fit(X, residual_of(task.y[known], task.base[known]), None)
         ahead, base, scale = task.at[job.cutoff]
@@ -227,7 +238,7 @@ def _fit_store(task: StoreTask, jobs: Sequence[Job]) -> dict:
         if not np.isfinite(forecast).all():
             raise FloatingPointError(f"{job.variant[0]} gave a forecast that is not finite")
         kept = (known, model.predict(X), model) if job.keep else (None, None, None)
-        results[job.key] = (forecast, *kept)
+        results[job.key] = (forecast, *kept, time.perf_counter() - start)
     return results
 
 
@@ -295,6 +306,7 @@ def fit(
     for job, (result, seconds) in zip(pooled, done[: len(pooled)], strict=True):
         fits.by[job.key] = result
         fits.seconds[study.attempted] += seconds / max(study.attempted.sum(), 1)
+        fits.spend(job.variant[0], seconds)
     _gather_local(study, local, [item for chunk in done[len(pooled) :] for item in chunk], fits)
     return fits
 
@@ -339,7 +351,8 @@ def _gather_local(study: Study, jobs: list[Job], done: list[tuple], fits: Fits) 
         if isinstance(result, Failure):
             fits.failures.append(result)
             continue
-        for key, (forecast, known, fitted, model) in result.items():
+        for key, (forecast, known, fitted, model, took) in result.items():
+            fits.spend(key[0][0], took)
             fits.by[key].forecast[store] = forecast
             if model is not None:
                 fits.by[key].fitted[study.rows.bounds[store] + known] = fitted

@@ -63,6 +63,11 @@ def run_backtest(study: Study) -> tuple[Backtest, pd.DataFrame, pd.DataFrame]:
     from lifemiles_forecasting.core import backtest
 
     result = backtest.run(study)
+    spent = sorted(result.fits.spent.items(), key=lambda item: -item[1])
+    logger.info(
+        "Seconds of one core by candidate, all sizes and windows: %s.",
+        ", ".join(f"{name} {seconds:.0f}" for name, seconds in spent),
+    )
     return result, backtest.to_frame(study, result), backtest.window_intervals(study, result)
 
 
