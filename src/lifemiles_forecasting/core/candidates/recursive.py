@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lifemiles_forecasting.core.base import fit_base
 from lifemiles_forecasting.core.calendar import Calendar
 from lifemiles_forecasting.core.candidates.learners import Learner, Model, residual_of
 from lifemiles_forecasting.core.features import (
@@ -28,6 +29,8 @@ LAGS = (1, 2, 3, 7, 14, 21, 28, 35, 42, 56)
 WEEKS = 13  # of the same weekday that a step looks back on
 PARTNER_LAGS = (1, 7, 14, 21, 28)
 REACH = 182  # days that the level looks back on
+YEAR = 364  # days that a store's traits look back on
+SHRINK_DAYS = 10.0  # weight of the partner's average store in a store's sensitivity
 FORGETTING = 0.02  # of the level, per day
 
 
@@ -40,6 +43,8 @@ class Steps:
         target: (S, D) the same with closures as they were, what a step is taught.
         scale: (S,) mean level in target units; 0 for a store without sales.
         partner: (S,) integer code.
+        traits: (S,) features by name of what a store is like, as known at the end of the history;
+            the same for all its rows.
         planned: the calendar of the same stores.
         dates: features by name of every day and the days ahead, each (D + H,).
     """
@@ -48,6 +53,7 @@ class Steps:
     target: np.ndarray
     scale: np.ndarray
     partner: np.ndarray
+    traits: dict[str, np.ndarray]
     planned: Calendar
     dates: dict[str, np.ndarray]
 
@@ -60,7 +66,9 @@ class Steps:
         days = np.arange(history.dates[0], history.origin + 1 + horizon)
         skipped = {"horizon"} | (set() if len(history.dates) > YEARLY_DAYS else set(YEARLY))
         dates = {name: v for name, v in date_features(days).items() if name not in skipped}
-        return cls(masked / unit, history.y / unit, scale, history.partner, calendar, dates)
+        y = masked / unit
+        traits = _traits(history, y, horizon)
+        return cls(y, history.y / unit, scale, history.partner, traits, calendar, dates)
 
     def at(self, past: np.ndarray, day: int) -> tuple[np.ndarray, np.ndarray]:
         """(S, F) features of column `day` and the (S,) level before it.
@@ -71,7 +79,7 @@ class Steps:
         """
         own = _own(past)
         shared = _shared(past, own, self.partner)
-        columns = [*own.values(), *shared.values()]
+        columns = [*own.values(), *shared.values(), *self.traits.values()]
         columns += [np.full(len(past), values[day]) for values in self.dates.values()]
         planned = self.planned.ahead(day - 1, 1)[:, 0]
         return np.column_stack([*columns, planned]).astype(np.float32), np.nan_to_num(own["level"])
@@ -80,7 +88,36 @@ class Steps:
         """F names in the order of `at`."""
         past = self.y[:, :1]
         own = _own(past)
-        return (*own, *_shared(past, own, self.partner), *self.dates, *self.planned.names)
+        shared = _shared(past, own, self.partner)
+        return (*own, *shared, *self.traits, *self.dates, *self.planned.names)
+
+
+def _traits(history: Series, y: np.ndarray, horizon: int) -> dict[str, np.ndarray]:
+    """(S,) features of what a store is like: its week, and how it answers to its partner's days.
+
+    A mean over a year says with little noise what a few lags say with much.
+    """
+    profile = fit_base(history, horizon).profile
+    weekday = history.weekday()
+    named = {f"profile_{day}": profile[:, day] for day in range(7)}
+    return named | {"partner_sensitivity": _sensitivity(y[:, -YEAR:], weekday[-YEAR:], history)}
+
+
+def _sensitivity(y: np.ndarray, weekday: np.ndarray, history: Series) -> np.ndarray:
+    """(S,) slope of a store's deviations from its week on the mean ones of its partner.
+
+    Shrunk towards 1, what the partner's average store shows, by SHRINK_DAYS days.
+    """
+    seen, by_weekday = np.isfinite(y), np.eye(7)[weekday]
+    count = seen @ by_weekday
+    total = np.where(seen, y, 0.0) @ by_weekday
+    week = np.divide(total, count, out=np.zeros(count.shape), where=count > 0)
+    own = y - week[:, weekday]
+    common = np.where(seen, partner_mean(own, history.partner), 0.0)
+    own = np.where(seen, own, 0.0)
+    power = (common**2).sum(axis=1)
+    prior = SHRINK_DAYS * power / np.maximum(seen.sum(axis=1), 1) + 1e-9
+    return ((own * common).sum(axis=1) + prior) / (power + prior)
 
 
 def _lag(past: np.ndarray, days: int) -> np.ndarray:
