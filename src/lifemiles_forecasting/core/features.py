@@ -20,6 +20,8 @@ CLOSURE_ACTIVITY = 0.5  # ... in a store that otherwise sells on at least this s
 MIN_HISTORY = 56
 DEAD_SHARE = 0.3  # recent mean against the scale; below it a row teaches nothing
 SPEEDS = (0.005, 0.06)  # levels at two other speeds beside the base's 0.02
+SHRINK_DAYS = 10.0  # weight of the partner's average store in a store's sensitivity
+TRAIT_PREFIX = "profile_"  # features that are the same for all rows of a store at an origin
 POOLED_PREFIX = "partner_"  # features that look at other stores of the partner
 
 
@@ -90,6 +92,41 @@ def partner_mean(values: np.ndarray, partner: np.ndarray) -> np.ndarray:
     total, count = members @ np.where(seen, flat, 0.0), members @ seen
     mean = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
     return mean[partner].reshape(values.shape)
+
+
+def store_traits(
+    y: np.ndarray, profile: np.ndarray, weekday: np.ndarray, partner: np.ndarray
+) -> dict[str, np.ndarray]:
+    """(S,) features of what a store is like: its week, and how it answers to its partner's days.
+
+    A mean over a year says with little noise what a few lags say with much.
+
+    Args:
+        y: (S, D) scaled history.
+        profile: (S, 7) of the base, Monday first.
+        weekday: (D,) of the days of `y`.
+        partner: (S,) integer code.
+    """
+    named = {f"{TRAIT_PREFIX}{day}": profile[:, day] for day in range(7)}
+    year = slice(-SPANS[-1], None)
+    return named | {"partner_sensitivity": _sensitivity(y[:, year], weekday[year], partner)}
+
+
+def _sensitivity(y: np.ndarray, weekday: np.ndarray, partner: np.ndarray) -> np.ndarray:
+    """(S,) slope of a store's deviations from its week on the mean ones of its partner.
+
+    Shrunk towards 1, what the partner's average store shows, by SHRINK_DAYS days.
+    """
+    seen, by_weekday = np.isfinite(y), np.eye(7)[weekday]
+    count = seen @ by_weekday
+    total = np.where(seen, y, 0.0) @ by_weekday
+    week = np.divide(total, count, out=np.zeros(count.shape), where=count > 0)
+    own = y - week[:, weekday]
+    common = np.where(seen, partner_mean(own, partner), 0.0)
+    own = np.where(seen, own, 0.0)
+    power = (common**2).sum(axis=1)
+    prior = SHRINK_DAYS * power / np.maximum(seen.sum(axis=1), 1) + 1e-9
+    return ((own * common).sum(axis=1) + prior) / (power + prior)
 
 
 def _levels(y: np.ndarray, partner: np.ndarray) -> dict[str, np.ndarray]:
@@ -201,6 +238,8 @@ def build(history: Series, calendar: Calendar, horizon: int) -> Features:
     planned = calendar.ahead(origin, horizon)
     per_store = {"log_scale": np.log1p(scale), **_levels(y, history.partner)}
     per_store |= _other_speeds(history, horizon, base, scale)
+    weekday = history.weekday()
+    per_store |= store_traits(y, base.profile, weekday, history.partner)
     per_date = date_features(days)
     blocks = {
         **{name: values[:, None] for name, values in per_store.items()},

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from lifemiles_forecasting.core.config import CatBoostSettings
-from lifemiles_forecasting.core.features import POOLED_PREFIX
+from lifemiles_forecasting.core.features import POOLED_PREFIX, TRAIT_PREFIX
 from lifemiles_forecasting.core.rows import CLIP, YEARLY
 
 if TYPE_CHECKING:
@@ -62,7 +62,10 @@ def columns_for(names: tuple[str, ...], *, own: bool, yearly: bool) -> np.ndarra
         own: only the store's own, for a model of one store.
         yearly: also those that need a second year to learn from.
     """
-    shared = lambda name: name.startswith(POOLED_PREFIX) or name == "log_scale"  # noqa: E731
+    # what a store is like tells stores apart, and nothing to a model of one store
+    shared = lambda name: (  # noqa: E731
+        name.startswith((POOLED_PREFIX, TRAIT_PREFIX)) or name == "log_scale"
+    )
     return np.array(
         [
             k

@@ -21,6 +21,7 @@ from lifemiles_forecasting.core.features import (
     mask_closures,
     mean_seen,
     partner_mean,
+    store_traits,
 )
 from lifemiles_forecasting.core.rows import YEARLY, YEARLY_DAYS
 from lifemiles_forecasting.core.series import Series
@@ -29,8 +30,6 @@ LAGS = (1, 2, 3, 7, 14, 21, 28, 35, 42, 56)
 WEEKS = 13  # of the same weekday that a step looks back on
 PARTNER_LAGS = (1, 7, 14, 21, 28)
 REACH = 182  # days that the level looks back on
-YEAR = 364  # days that a store's traits look back on
-SHRINK_DAYS = 10.0  # weight of the partner's average store in a store's sensitivity
 FORGETTING = 0.02  # of the level, per day
 
 
@@ -67,7 +66,8 @@ class Steps:
         skipped = {"horizon"} | (set() if len(history.dates) > YEARLY_DAYS else set(YEARLY))
         dates = {name: v for name, v in date_features(days).items() if name not in skipped}
         y = masked / unit
-        traits = _traits(history, y, horizon)
+        profile = fit_base(history, horizon).profile
+        traits = store_traits(y, profile, history.weekday(), history.partner)
         return cls(y, history.y / unit, scale, history.partner, traits, calendar, dates)
 
     def at(self, past: np.ndarray, day: int) -> tuple[np.ndarray, np.ndarray]:
@@ -90,34 +90,6 @@ class Steps:
         own = _own(past)
         shared = _shared(past, own, self.partner)
         return (*own, *shared, *self.traits, *self.dates, *self.planned.names)
-
-
-def _traits(history: Series, y: np.ndarray, horizon: int) -> dict[str, np.ndarray]:
-    """(S,) features of what a store is like: its week, and how it answers to its partner's days.
-
-    A mean over a year says with little noise what a few lags say with much.
-    """
-    profile = fit_base(history, horizon).profile
-    weekday = history.weekday()
-    named = {f"profile_{day}": profile[:, day] for day in range(7)}
-    return named | {"partner_sensitivity": _sensitivity(y[:, -YEAR:], weekday[-YEAR:], history)}
-
-
-def _sensitivity(y: np.ndarray, weekday: np.ndarray, history: Series) -> np.ndarray:
-    """(S,) slope of a store's deviations from its week on the mean ones of its partner.
-
-    Shrunk towards 1, what the partner's average store shows, by SHRINK_DAYS days.
-    """
-    seen, by_weekday = np.isfinite(y), np.eye(7)[weekday]
-    count = seen @ by_weekday
-    total = np.where(seen, y, 0.0) @ by_weekday
-    week = np.divide(total, count, out=np.zeros(count.shape), where=count > 0)
-    own = y - week[:, weekday]
-    common = np.where(seen, partner_mean(own, history.partner), 0.0)
-    own = np.where(seen, own, 0.0)
-    power = (common**2).sum(axis=1)
-    prior = SHRINK_DAYS * power / np.maximum(seen.sum(axis=1), 1) + 1e-9
-    return ((own * common).sum(axis=1) + prior) / (power + prior)
 
 
 def _lag(past: np.ndarray, days: int) -> np.ndarray:
