@@ -1,8 +1,12 @@
 """One small run of the modeling core, made once and only read by the tests."""
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from lifemiles_forecasting.core import backtest
+from lifemiles_forecasting.core.base import fit_base
+from lifemiles_forecasting.core.features import SHRINK_DAYS
 from lifemiles_forecasting.core.study import build_study, prepare
 from lifemiles_forecasting.core.synthetic import generate_series, small_settings
 
@@ -35,3 +39,29 @@ def study(made, make_study):
 @pytest.fixture(scope="session")
 def result(study):
     return backtest.run(study)
+
+
+def _slow_sensitivity(frame, store, partner):
+    """The slope of one store's days on its partner's mean ones, day by day."""
+    year = frame.iloc[-364:]
+    away = year - year.groupby(year.index.dayofweek).transform("mean")
+    mates = [other for other in frame if partner[other] == partner[store]]
+    known = away[store].dropna().index
+    common = away.loc[known, mates].mean(axis=1)
+    power = (common**2).sum()
+    prior = SHRINK_DAYS * power / max(len(known), 1) + 1e-9
+    return ((away.loc[known, store] * common).sum() + prior) / (power + prior)
+
+
+@pytest.fixture(scope="session")
+def slow_traits():
+    """A function from a series and its scaled days (a column per store) to traits by store."""
+
+    def traits(series, frame):
+        dated = frame.set_axis(pd.DatetimeIndex(series.dates.astype("datetime64[ns]")))
+        profile = fit_base(series, 1).profile  # has a slow form of its own, see test_base
+        named = pd.DataFrame(profile, columns=[f"profile_{day}" for day in range(7)])
+        slopes = [_slow_sensitivity(dated, store, series.partner) for store in dated]
+        return named.assign(partner_sensitivity=np.array(slopes))
+
+    return traits

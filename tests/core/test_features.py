@@ -157,16 +157,19 @@ def slow_features(history, store, horizon, longest):
 
 @pytest.mark.parametrize("horizon", [1, 5, 7, 14, 28, 30, 45])
 @pytest.mark.parametrize("days", [60, 150, 220, 480])
-def test_every_feature_equals_its_slow_form(days, horizon):
+def test_every_feature_equals_its_slow_form(days, horizon, slow_traits):
     made = generate_series(n_stores=10, n_days=max(days, 220), noise=0.3)
     history = made.series.until(days)
     at = build(history, Calendar.of(history, horizon), horizon)
     assert at.X.shape == (10, horizon, len(at.names))
     assert at.X.dtype == np.float32
     longest = 7 * -(-horizon // 7)
+    scale = np.where(at.scale > 0, at.scale, 1.0)
+    frame = pd.DataFrame((mask_closures(history.y) / scale[:, None]).T)
+    traits = slow_traits(history, frame).to_dict("records")
     for store in range(10):
         for ahead in {1, (horizon + 1) // 2, horizon}:
-            slow = slow_features(history, store, ahead, longest)
+            slow = slow_features(history, store, ahead, longest) | traits[store]
             assert set(slow) == set(at.names)
             expected = [slow[name] for name in at.names]
             np.testing.assert_allclose(
