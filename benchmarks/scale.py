@@ -153,11 +153,13 @@ def training(folder: Path) -> str:
     ).to_csv(raw / "data_lm_synthetic.csv", index=False)
     run = cost.kedro_run(folder / "scale", params=(f"raw_transactions={raw}",))
     store = cost.per_store(run["tracking"])
+    told = cost.candidate_seconds(run["log"])
     stages = ", ".join(f"{stage} {s} s" for stage, s in cost.stage_seconds(run["log"]).items())
     return (
         f"`kedro run`, three windows, every store tracked: {run['wall'] / 60:.1f} minutes wall, "
         f"{run['cpu'] / 60:.1f} CPU minutes, {run['peak_mb'] / 1000:.2f} GB peak (all processes "
         f"together); {int(store['stores'])} stores with models of their own.\n\n"
-        f"By stage (wall): {stages}.\n\nPer store: training {store['train']:.2f} s of one core, "
+        f"By stage (wall): {stages}.\n\nSeconds of one core by candidate, all sizes and windows: "
+        f"{told}.\n\nPer store: training {store['train']:.2f} s of one core, "
         f"tracking {store['tracking']:.4f} s ({100 * store['tracking'] / store['train']:.1f} %)."
     )
