@@ -55,6 +55,7 @@ def attempted_frame(study: Study, result: Backtest) -> pd.DataFrame:
     reasons = {f.store_id: f"{f.stage}: {f.error}" for f in result.fits.failures}
     fitted = _fitted_blend(study, result)
     known = np.isfinite(fitted) & np.isfinite(study.rows.y)
+    features = {name: len(_feature_names(study, name)) for name in study.settings.candidates}
     rows = []
     for store in np.flatnonzero(study.attempted):
         store_id = study.series.store_ids[store]
@@ -73,7 +74,7 @@ def attempted_frame(study: Study, result: Backtest) -> pd.DataFrame:
                 c.REASON: reasons.get(store_id, ""),
                 "champion": champion,
                 "train_seconds": result.fits.seconds[store],
-                "n_features": len(_feature_names(study, champion)),
+                "n_features": features[champion],
                 "train_samples": len(y),
                 **figures,
             }
