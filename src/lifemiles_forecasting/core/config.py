@@ -75,7 +75,8 @@ class RidgeSettings(Closed):
 class CombineSettings(Closed):
     """How candidates are weighted: pooled over stores, then tilted by each store's own errors.
 
-    `shrink_days` is the weight of the pooled errors, in days of the store's own validation.
+    `power` is how strongly a smaller absolute error counts, in both steps; `shrink_days` is the
+    weight of the pooled errors, in days of the store's own validation.
     """
 
     power: float = Field(12.0, gt=0)

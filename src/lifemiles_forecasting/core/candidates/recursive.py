@@ -17,6 +17,7 @@ from lifemiles_forecasting.core.candidates.learners import Learner, Model, resid
 from lifemiles_forecasting.core.features import (
     DEAD_SHARE,
     MIN_HISTORY,
+    SPANS,
     date_features,
     mask_closures,
     mean_seen,
@@ -60,7 +61,7 @@ class Steps:
     def of(cls, history: Series, calendar: Calendar, horizon: int) -> Steps:
         """Scale the history; everything is known at its last day."""
         masked = mask_closures(history.y)
-        scale = np.nan_to_num(mean_seen(masked[:, -364:], 1))
+        scale = np.nan_to_num(mean_seen(masked[:, -SPANS[-1] :], 1))
         unit = np.where(scale > 0, scale, 1.0)[:, None]
         days = np.arange(history.dates[0], history.origin + 1 + horizon)
         skipped = {"horizon"} | (set() if len(history.dates) > YEARLY_DAYS else set(YEARLY))
