@@ -9,6 +9,7 @@ import pytest
 from lifemiles_forecasting.core import backtest, fitting, zero_rule
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.combine import absolute_errors
+from lifemiles_forecasting.core.finish import closed_and_floor
 from lifemiles_forecasting.core.forecast import final_intervals, forecast_all
 from lifemiles_forecasting.core.intervals import NAMES
 from lifemiles_forecasting.core.synthetic import generate_series, with_values
@@ -126,7 +127,7 @@ def test_only_a_sample_of_the_stores_decides_on_the_size_of_their_own_models(stu
 
 def test_blend_is_weights_times_candidates_after_the_zero_rule(study, result):
     test = study.windows[-1]
-    closed, floor = backtest.closed_and_floor(study, test)
+    closed, floor = closed_and_floor(study.series.until(test + 1), study.horizon)
     slow = np.zeros((10, study.horizon))
     for store in np.flatnonzero(study.attempted_at(test)):
         for k, name in enumerate(study.settings.candidates):
@@ -139,12 +140,12 @@ def test_blend_is_weights_times_candidates_after_the_zero_rule(study, result):
 
 def test_first_window_and_stores_that_are_not_attempted_have_the_base(study, result):
     first = study.windows[0]
-    closed, floor = backtest.closed_and_floor(study, first)
+    closed, floor = closed_and_floor(study.series.until(first + 1), study.horizon)
     base = zero_rule.apply(result.y_hat["base", first], closed, floor)
     np.testing.assert_allclose(result.y_hat["blend", first], base)
     for origin in (study.windows[-1], study.last):
         outside = ~study.attempted_at(origin)
-        closed, floor = backtest.closed_and_floor(study, origin)
+        closed, floor = closed_and_floor(study.series.until(origin + 1), study.horizon)
         base = zero_rule.apply(result.y_hat["base", origin], closed, floor)
         np.testing.assert_allclose(result.y_hat["blend", origin][outside], base[outside])
 

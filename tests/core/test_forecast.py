@@ -8,7 +8,12 @@ import pytest
 
 from lifemiles_forecasting.core import backtest
 from lifemiles_forecasting.core import columns as c
-from lifemiles_forecasting.core.forecast import final_intervals, forecast_all, statuses
+from lifemiles_forecasting.core.forecast import (
+    final_intervals,
+    forecast_all,
+    modelled_stores,
+    statuses,
+)
 from lifemiles_forecasting.core.parallel import Failure
 from lifemiles_forecasting.core.series import Series
 from lifemiles_forecasting.core.synthetic import to_panel
@@ -83,11 +88,11 @@ def test_short_and_failed_stores(study, result):
     attempted = study.attempted.copy()
     attempted[5] = False
     failed = dataclasses.replace(result.fits, failures=[Failure("P0_0000", "x", "y", "z")])
-    status = statuses(
+    modelled = modelled_stores(
         dataclasses.replace(study, attempted=attempted),
         dataclasses.replace(result, fits=failed),
-        everyone,
     )
+    status = statuses(modelled, everyone)
     assert status[[0, 5, 1]].tolist() == ["fallback", "short_history", "ok"]
 
 

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 
 from lifemiles_forecasting.core import columns as c
-from lifemiles_forecasting.core import fitting, zero_rule
+from lifemiles_forecasting.core import fitting
 from lifemiles_forecasting.core.candidates.closed import CLOSED, NAIVE
-from lifemiles_forecasting.core.combine import best_size, blend, share_no_worse, store_weights
+from lifemiles_forecasting.core.combine import best_size, share_no_worse, store_weights
+from lifemiles_forecasting.core.finish import finish
 from lifemiles_forecasting.core.fitting import Fits, Variant
 from lifemiles_forecasting.core.intervals import NAMES, Intervals, Spread, bounds
 from lifemiles_forecasting.core.notices import Notice
-from lifemiles_forecasting.core.silence import Silence
 from lifemiles_forecasting.core.study import Study
 
 BLEND = "blend"
@@ -197,26 +197,9 @@ def _weights(study: Study, y_hat: dict, earlier: tuple[int, ...]) -> np.ndarray:
 
 
 def _finished(study: Study, y_hat: dict, weights: np.ndarray, origin: int) -> np.ndarray:
-    """(S, H) the blend, or what silent stores make of it, after the zero rule."""
-    history = study.series.until(origin + 1)
-    closed, floor = closed_and_floor(study, origin)
+    """(S, H) the forecast of an origin."""
     stacked = _stack(y_hat, study.settings.candidates, (origin,))
-    # a candidate that has no forecast at this very origin hands its weight to the others
-    present = np.isfinite(stacked).all(axis=2).T
-    usable = np.where(present, weights, 0.0)
-    mass = usable.sum(axis=1, keepdims=True)
-    usable = np.divide(usable, mass, out=np.zeros_like(usable), where=mass > 0)
-    blended = Silence.of(history, study.horizon).apply(blend(stacked, usable))
-    forecast = zero_rule.apply(blended, closed, floor)
-    started = np.isfinite(history.y[:, -1])
-    return np.where(started[:, None], forecast, np.nan)
-
-
-def closed_and_floor(study: Study, origin: int) -> tuple[np.ndarray, np.ndarray]:
-    """What the zero rule knows at an origin: (S, H) closed days and (S,) dust floor."""
-    history = study.series.until(origin + 1)
-    level = Spread.of(history).level
-    return zero_rule.closed_days(history, study.horizon), zero_rule.dust_floor(history, level)
+    return finish(study.series.until(origin + 1), stacked, weights)
 
 
 def calibrate(study: Study, y_hat: dict, origins: tuple[int, ...]) -> Intervals:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -74,6 +74,7 @@ class Calendar:
         horizon: int,
         holidays: HolidaySettings | None = None,
         events: pd.DataFrame | None = None,
+        learned: Collection[str] | None = None,
     ) -> Calendar:
         """Look the stores' holidays up and lay their events out.
 
@@ -82,6 +83,7 @@ class Calendar:
             horizon: days after the last one that are wanted too.
             holidays: regions of the stores; by default the whole country's holidays.
             events: planned events, the columns of `columns.EVENTS`.
+            learned: features of events that a model knows; by default the events decide.
         """
         days = np.arange(series.dates[0], series.dates[-1] + 1 + horizon)
         regions = Regions.of(holidays or HolidaySettings())
@@ -102,7 +104,7 @@ class Calendar:
             np.stack(features),
             np.array([index[place] for place in places]),
             dict(sorted(unknown.items())),
-            None if events is None else EventDays.of(events, series.stores, days),
+            None if events is None else EventDays.of(events, series.stores, days, learned),
         )
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,6 +13,8 @@ from lifemiles_forecasting.core.notices import Notice
 
 SPAN = (c.START_DATE, c.END_DATE)
 MOST_NAMES = 20  # events with a feature of their own; the others share one
+EVENT_PREFIX = "event"  # of every feature here
+OWN = "event:"  # what the feature of an event begins with
 OTHERS = "event_others"
 TIMING = ("event_day", "event_days_left")  # of what began last and of what ends first, from 1 on
 FAR = 30  # days; a long event is as old, and has as long to go, as this at most
@@ -47,12 +49,19 @@ def matches(events: pd.DataFrame, stores: pd.DataFrame) -> tuple[np.ndarray, np.
     return found["event"].to_numpy(int), found["store"].to_numpy(int)
 
 
-def feature_names(events: pd.DataFrame) -> pd.Series:
-    """The feature of each event: its name's, or for the rarer names one that they share."""
+def feature_names(events: pd.DataFrame, learned: Collection[str] | None = None) -> pd.Series:
+    """The feature of each event: its name's, or for the rarer names one that they share.
+
+    Args:
+        events: the columns of `columns.EVENTS`.
+        learned: features that a model knows; an event of another name is one of those that share.
+    """
+    feature = OWN + events[c.NAME]
+    if learned is not None:
+        return feature.where(feature.isin(learned), OTHERS)
     counts = events[c.NAME].value_counts()
     ranked = sorted(counts.index, key=lambda name: (-counts[name], name))
-    own = events[c.NAME].isin(ranked[:MOST_NAMES])
-    return ("event:" + events[c.NAME]).where(own, OTHERS)
+    return feature.where(events[c.NAME].isin(ranked[:MOST_NAMES]), OTHERS)
 
 
 def _span(events: pd.DataFrame, days: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -91,13 +100,20 @@ class EventDays:
     shared: Mapping[str, int]
 
     @classmethod
-    def of(cls, events: pd.DataFrame, stores: pd.DataFrame, days: np.ndarray) -> EventDays | None:
+    def of(
+        cls,
+        events: pd.DataFrame,
+        stores: pd.DataFrame,
+        days: np.ndarray,
+        learned: Collection[str] | None = None,
+    ) -> EventDays | None:
         """Lay events out.
 
         Args:
             events: the columns of `columns.EVENTS`; unknown partners and stores do not matter.
             stores: S rows with `store_id, partner_code, store_code`.
             days: (D,) datetime64[D], consecutive.
+            learned: features that a model knows, see `feature_names`.
 
         Returns:
             None where no store has an event on any of the days.
@@ -108,7 +124,7 @@ class EventDays:
         if events.empty:
             return None
         first, group = _groups(events, stores)
-        feature = feature_names(events)
+        feature = feature_names(events, learned)
         own = tuple(sorted(set(feature)))
         values = _laid_out(events, pd.Index(own).get_indexer(feature), stores.iloc[first], days)
         rare = events[feature == OTHERS]

@@ -9,6 +9,7 @@ from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core import zero_rule
 from lifemiles_forecasting.core.backtest import BLEND, Backtest, calibrate
 from lifemiles_forecasting.core.base import fit_base
+from lifemiles_forecasting.core.finish import closed_and_floor
 from lifemiles_forecasting.core.intervals import NAMES, Intervals, Spread, bounds
 from lifemiles_forecasting.core.series import Series
 from lifemiles_forecasting.core.silence import Silence
@@ -22,14 +23,16 @@ def final_intervals(study: Study, result: Backtest) -> Intervals:
     return calibrate(study, result.y_hat, study.windows)
 
 
-def statuses(study: Study, result: Backtest, everyone: Series) -> np.ndarray:
-    """(S,) status of every store of the data.
+def statuses(modelled: set[str], everyone: Series) -> np.ndarray:
+    """(S,) status of every store.
 
     `ok` and `fallback` (base only: its own models failed, or the run was limited to others),
     `short_history` for stores below `min_samples`, `dormant` for stores without recent sales.
+
+    Args:
+        modelled: ids of the stores whose own models stand.
+        everyone: all stores, with their class.
     """
-    failed = {failure.store_id for failure in result.fits.failures}
-    modelled = set(study.series.store_ids[study.attempted]) - failed
     kinds = everyone.stores[c.STORE_CLASS].to_numpy(object)
     status = [
         DORMANT
@@ -42,6 +45,12 @@ def statuses(study: Study, result: Backtest, everyone: Series) -> np.ndarray:
         for store, kind in zip(everyone.store_ids, kinds, strict=True)
     ]
     return np.array(status, dtype=object)
+
+
+def modelled_stores(study: Study, result: Backtest) -> set[str]:
+    """Ids of the stores that were attempted and did not fail."""
+    failed = {failure.store_id for failure in result.fits.failures}
+    return set(study.series.store_ids[study.attempted]) - failed
 
 
 def forecast_all(
@@ -58,17 +67,33 @@ def forecast_all(
     Returns:
         The columns of `columns.FORECASTS`, sorted by store and day.
     """
-    horizon = study.horizon
+    blended = np.full((len(everyone.y), study.horizon), np.nan)
+    row = pd.Index(everyone.store_ids).get_indexer(study.series.store_ids)
+    blended[row] = result.y_hat[BLEND, study.last]
+    status = statuses(modelled_stores(study, result), everyone)
+    return forecast_table(everyone, blended, status, intervals)
+
+
+def forecast_table(
+    everyone: Series, blended: np.ndarray, status: np.ndarray, intervals: Intervals
+) -> pd.DataFrame:
+    """Put the forecasts of an origin together.
+
+    Args:
+        everyone: all stores, up to the origin.
+        blended: (S, H) target units; stores without (nan) get the base.
+        status: (S,); dormant stores are forecast to sell nothing.
+        intervals: around the forecasts.
+
+    Returns:
+        The columns of `columns.FORECASTS`, sorted by store and day.
+    """
+    horizon = blended.shape[1]
     base, spread = fit_base(everyone, horizon).forecast(), Spread.of(everyone)
     forecast = zero_rule.apply(
-        Silence.of(everyone, horizon).apply(base),
-        zero_rule.closed_days(everyone, horizon),
-        zero_rule.dust_floor(everyone, spread.level),
+        Silence.of(everyone, horizon).apply(base), *closed_and_floor(everyone, horizon)
     )
-    row = pd.Index(everyone.store_ids).get_indexer(study.series.store_ids)
-    blended = result.y_hat[BLEND, study.last]
-    forecast[row] = np.where(np.isfinite(blended), blended, forecast[row])
-    status = statuses(study, result, everyone)
+    forecast = np.where(np.isfinite(blended), blended, forecast)
     forecast[status == DORMANT] = 0.0
     limits = bounds(forecast, intervals.offsets(forecast, spread))
     count = len(everyone.y)

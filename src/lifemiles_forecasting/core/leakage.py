@@ -15,6 +15,7 @@ from lifemiles_forecasting.core import backtest
 from lifemiles_forecasting.core.calendar import Calendar
 from lifemiles_forecasting.core.candidates.closed import CLOSED
 from lifemiles_forecasting.core.config import ModelSettings
+from lifemiles_forecasting.core.finish import closed_and_floor
 from lifemiles_forecasting.core.fitting import POOLED
 from lifemiles_forecasting.core.intervals import NAMES, Spread, bounds
 from lifemiles_forecasting.core.rows import features_at
@@ -144,7 +145,7 @@ def forecasts(
             for (name, made), values in result.y_hat.items()
             if made == origin
         }
-        closed, floor = backtest.closed_and_floor(study, origin)
+        closed, floor = closed_and_floor(study.series.until(origin + 1), study.horizon)
         named |= {"closed days": closed, "dust floor": floor}
         if origin == study.windows[-1]:
             named |= _test_window(study, result, own)

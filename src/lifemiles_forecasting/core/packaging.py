@@ -11,9 +11,10 @@ import pandas as pd
 
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core import fitting, metrics
-from lifemiles_forecasting.core.backtest import BLEND, Backtest, closed_and_floor
+from lifemiles_forecasting.core.backtest import BLEND, Backtest
 from lifemiles_forecasting.core.candidates.learners import Model, to_units
 from lifemiles_forecasting.core.features import Features
+from lifemiles_forecasting.core.finish import closed_and_floor
 from lifemiles_forecasting.core.forecast import DORMANT, FAILED, OK
 from lifemiles_forecasting.core.intervals import Intervals, Spread
 from lifemiles_forecasting.core.parallel import Failure
@@ -150,7 +151,7 @@ class _Packer:
         forecast = np.nan_to_num(result.y_hat[BLEND, study.last])
         self.spread = Spread.of(study.series)
         self.offsets = intervals.offsets(forecast, self.spread)
-        self.closed, self.floor = closed_and_floor(study, study.last)
+        self.closed, self.floor = closed_and_floor(study.series, study.horizon)
         self.silence = Silence.of(study.series, study.horizon)
         self.pooled = {
             name: result.fits.by[(name, size), study.last].models.get(-1)

@@ -67,8 +67,8 @@ def rescaled(steps, like):
 class Recorder:
     """A model that says what it is told to, and remembers what it was shown."""
 
-    def __init__(self, answer):
-        self.answer, self.seen = answer, []
+    def __init__(self, features, answer):
+        self.features, self.answer, self.seen = features, answer, []
 
     def predict(self, X):
         self.seen.append(X)
@@ -372,7 +372,7 @@ def test_each_step_sees_the_answers_before_it(noisy, slow_traits):
     history = noisy.series.until(170)
     steps = Steps.of(history, Calendar.of(noisy.series, HORIZON), HORIZON)
     rng = np.random.default_rng(0)
-    model = Recorder(lambda X: rng.normal(0, 0.5, len(X)))
+    model = Recorder(steps.names(), lambda X: rng.normal(0, 0.5, len(X)))
     ahead = recursive.forecast(steps, model, 16)
     frame, scale = scaled_frame(history)
     codes = history.stores[c.PARTNER_CODE].to_numpy()
@@ -389,7 +389,9 @@ def test_each_step_sees_the_answers_before_it(noisy, slow_traits):
 
 def test_model_that_repeats_last_week_gives_the_last_week(noisy, steps):
     lag, level = steps.names().index("lag_7"), steps.names().index("level")
-    ahead = recursive.forecast(steps, Recorder(lambda X: X[:, lag] - X[:, level]), HORIZON)
+    ahead = recursive.forecast(
+        steps, Recorder(steps.names(), lambda X: X[:, lag] - X[:, level]), HORIZON
+    )
     week = np.tile(noisy.series.y[:, -7:], 4)
     np.testing.assert_allclose(ahead, week, rtol=1e-5, atol=1e-5)
 
@@ -417,14 +419,16 @@ def test_store_without_sales_has_no_forecast_and_a_young_one_has(steps, noisy):
     y[1], y[2] = 0.0, np.nan
     y[3, :-5] = np.nan
     some = steps_of(series_like(noisy, y))
-    ahead = recursive.forecast(some, Recorder(lambda X: np.zeros(len(X))), HORIZON)
+    ahead = recursive.forecast(some, Recorder(some.names(), lambda X: np.zeros(len(X))), HORIZON)
     assert np.isnan(ahead[[1, 2]]).all()
     assert np.isfinite(np.delete(ahead, [1, 2], axis=0)).all()
     assert 0.3 * noisy.series.y[3, -5:].mean() < ahead[3].mean() < 3 * noisy.series.y[3, -5:].mean()
 
 
 def test_reversals_never_make_a_forecast_negative(steps):
-    ahead = recursive.forecast(steps, Recorder(lambda X: np.full(len(X), -5.0)), HORIZON)
+    ahead = recursive.forecast(
+        steps, Recorder(steps.names(), lambda X: np.full(len(X), -5.0)), HORIZON
+    )
     assert (ahead[steps.scale > 0] == 0).all()
 
 
@@ -448,7 +452,7 @@ def test_is_deterministic_and_leaves_its_input_alone(noisy):
     steps = steps_of(noisy.series)
     kept = steps.y.copy()
     rows_of(steps, 200)
-    recursive.forecast(steps, Recorder(lambda X: np.ones(len(X))), HORIZON)
+    recursive.forecast(steps, Recorder(steps.names(), lambda X: np.ones(len(X))), HORIZON)
     np.testing.assert_array_equal(steps.y, kept)
 
 
@@ -488,7 +492,7 @@ def test_planned_events_are_features_of_their_days(noisy):
     steps = Steps.of(noisy.series, calendar, HORIZON)
     added = [k for k, name in enumerate(steps.names()) if name in calendar.names[4:]]
     assert added
-    model = Recorder(lambda X: np.zeros(len(X)))
+    model = Recorder(steps.names(), lambda X: np.zeros(len(X)))
     recursive.forecast(steps, model, 6)
     seen = np.stack([np.abs(X[:, added]).sum(axis=1) > 0 for X in model.seen], axis=1)
     assert seen[0, 2:4].all()

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from lifemiles_forecasting.core.config import CatBoostSettings
+from lifemiles_forecasting.core.errors import InputError
+from lifemiles_forecasting.core.event_days import EVENT_PREFIX
 from lifemiles_forecasting.core.features import POOLED_PREFIX, TRAIT_PREFIX
 from lifemiles_forecasting.core.rows import CLIP, YEARLY
 
@@ -75,6 +77,25 @@ def columns_for(names: tuple[str, ...], *, own: bool, yearly: bool) -> np.ndarra
     )
 
 
+def columns_of(X: np.ndarray, names: tuple[str, ...], wanted: tuple[str, ...]) -> np.ndarray:
+    """(..., len(wanted)) the features that a model was taught, of (..., F) called `names`.
+
+    An event that is not in the plan any more does not take place: its features are 0.
+
+    Raises:
+        InputError: another feature is not there.
+    """
+    if names == wanted:
+        return X
+    place = {name: k for k, name in enumerate(names)}
+    lost = [name for name in wanted if name not in place and not name.startswith(EVENT_PREFIX)]
+    if lost:
+        raise InputError(f"a model that was taught {lost[0]!r}", f"one of {', '.join(names)}")
+    absent = X.shape[-1]  # a column of zeros after the others
+    padded = np.concatenate([X, np.zeros((*X.shape[:-1], 1), X.dtype)], axis=-1)
+    return padded[..., [place.get(name, absent) for name in wanted]]
+
+
 def _shares(values: np.ndarray, names: tuple[str, ...]) -> dict[str, float]:
     total = values.sum()
     shares = 100.0 * values / total if total > 0 else np.zeros_like(values)
@@ -110,7 +131,7 @@ class CatBoostLearner:
     settings: CatBoostSettings
     features: tuple[str, ...]
     seed: int
-    border_count: int = 128
+    border_count: int = 64
 
     def fit(self, X: np.ndarray, residual: np.ndarray, weight: np.ndarray | None) -> CatBoostModel:
         """See `Learner`."""

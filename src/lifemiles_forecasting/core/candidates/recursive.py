@@ -13,7 +13,7 @@ import numpy as np
 
 from lifemiles_forecasting.core.base import fit_base
 from lifemiles_forecasting.core.calendar import Calendar
-from lifemiles_forecasting.core.candidates.learners import Learner, Model, residual_of
+from lifemiles_forecasting.core.candidates.learners import Learner, Model, columns_of, residual_of
 from lifemiles_forecasting.core.features import (
     DEAD_SHARE,
     MIN_HISTORY,
@@ -58,13 +58,23 @@ class Steps:
     dates: dict[str, np.ndarray]
 
     @classmethod
-    def of(cls, history: Series, calendar: Calendar, horizon: int) -> Steps:
-        """Scale the history; everything is known at its last day."""
+    def of(
+        cls, history: Series, calendar: Calendar, horizon: int, *, yearly: bool | None = None
+    ) -> Steps:
+        """Scale the history; everything is known at its last day.
+
+        Args:
+            history: ends at the origin.
+            calendar: of the same stores, over the horizon.
+            horizon: days ahead.
+            yearly: with the features that need a second year; by default where there is one.
+        """
         masked = mask_closures(history.y)
         scale = np.nan_to_num(mean_seen(masked[:, -SPANS[-1] :], 1))
         unit = np.where(scale > 0, scale, 1.0)[:, None]
         days = np.arange(history.dates[0], history.origin + 1 + horizon)
-        skipped = {"horizon"} | (set() if len(history.dates) > YEARLY_DAYS else set(YEARLY))
+        yearly = len(history.dates) > YEARLY_DAYS if yearly is None else yearly
+        skipped = {"horizon"} | (set() if yearly else set(YEARLY))
         dates = {name: v for name, v in date_features(days).items() if name not in skipped}
         y = masked / unit
         profile = fit_base(history, horizon).profile
@@ -167,12 +177,13 @@ def training_rows(steps: Steps, most: int, seed: int) -> tuple[np.ndarray, np.nd
 
 def forecast(steps: Steps, model: Model, horizon: int) -> np.ndarray:
     """(S, horizon) target units, never negative; nan for a store without sales."""
-    past = steps.y[:, -REACH:]
+    past, names = steps.y[:, -REACH:], steps.names()
     first = steps.y.shape[1]
     ahead = np.empty((len(past), horizon))
     for step in range(horizon):
         features, level = steps.at(past, first + step)
-        ahead[:, step] = np.maximum(level + model.predict(features), 0.0)
+        residual = model.predict(columns_of(features, names, model.features))
+        ahead[:, step] = np.maximum(level + residual, 0.0)
         past = np.column_stack([past, ahead[:, step]])[:, -REACH:]
     return np.where(steps.scale[:, None] > 0, ahead * steps.scale[:, None], np.nan)
 

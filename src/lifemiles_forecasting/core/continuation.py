@@ -1,0 +1,106 @@
+"""A history that goes on with newer days: what a model knew, and what the files now say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lifemiles_forecasting.core import columns as c
+from lifemiles_forecasting.core.errors import InputError
+from lifemiles_forecasting.core.panel import DORMANT, INTERMITTENT, REGULAR, SHORT
+from lifemiles_forecasting.core.series import Series
+
+
+def continued(known: Series, newer: Series, rules: Mapping[str, Any]) -> Series:
+    """Put newer days after a known history.
+
+    On the days that `newer` covers it alone counts: a sale that was taken back there is gone, and
+    a store without a row there has sold nothing. The days before come from `known`.
+
+    Args:
+        known: what a model was trained on.
+        newer: of the files; may cover all days of `known`, or only the last ones.
+        rules: `min_samples, dormant_days, intermittent_zero_share` that classes of stores go by.
+
+    Returns:
+        All stores of both, up to the last day of `newer`. Active days before `newer` are counted
+        as days with y other than 0.
+
+    Raises:
+        InputError: days between the two are missing.
+    """
+    first, last = newer.dates[0], newer.dates[-1]
+    if first > known.dates[-1] + 1:
+        raise InputError(
+            f"transactions from {first} on, and a model that knows days up to {known.dates[-1]}",
+            f"transactions from {known.dates[-1] + 1} on, or from earlier",
+            "Add the files of the days between, or train anew.",
+        )
+    start = min(known.dates[0], first)
+    stores = _stores(known.stores, newer.stores)
+    y = np.full((len(stores), int((last - start).astype(int)) + 1), np.nan)
+    index = pd.Index(stores[c.STORE_ID])
+    before = known.dates < first
+    if before.any():
+        row = index.get_indexer(known.store_ids)
+        y[row, : before.sum()] = known.y[:, before]
+    known_row = index.get_indexer(known.store_ids)
+    began = np.isfinite(known.y) & (known.dates <= last)
+    # a store that the model knew goes on with zeros where the files do not name it any more
+    offset = int((known.dates[0] - start).astype(int))
+    opened = np.full(len(stores), y.shape[1])
+    opened[known_row] = np.where(began.any(axis=1), began.argmax(axis=1) + offset, y.shape[1])
+    window = int((first - start).astype(int)) + np.arange(len(newer.dates))
+    y[:, window] = np.where(window >= opened[:, None], 0.0, np.nan)
+    newer_row = index.get_indexer(newer.store_ids)
+    y[newer_row[:, None], window] = np.where(
+        np.isfinite(newer.y), newer.y, y[newer_row[:, None], window]
+    )
+    dates = np.arange(start, last + 1)
+    began_by_end = np.isfinite(y[:, -1])
+    series = Series(y, dates, stores).take(np.flatnonzero(began_by_end))
+    return Series(series.y, dates, _described(series, known, newer, rules))
+
+
+def _stores(known: pd.DataFrame, newer: pd.DataFrame) -> pd.DataFrame:
+    """A row per store of either, the newer one where there are two, sorted by id."""
+    both = pd.concat([newer, known], ignore_index=True)
+    return both.drop_duplicates(c.STORE_ID).sort_values(c.STORE_ID, ignore_index=True)
+
+
+def _described(
+    series: Series, known: Series, newer: Series, rules: Mapping[str, Any]
+) -> pd.DataFrame:
+    """The store table as it is at the end of the series."""
+    stores, y = series.stores.copy(), series.y
+    ids = pd.Index(stores[c.STORE_ID])
+
+    def of(table: pd.DataFrame, column: str) -> pd.Series:
+        return table.set_index(c.STORE_ID)[column].reindex(ids)
+
+    earlier = (series.dates < newer.dates[0])[None, :] & np.isfinite(y)
+    active = np.where(earlier, y != 0, False).sum(axis=1)
+    stores[c.ACTIVE_DAYS] = active + of(newer.stores, c.ACTIVE_DAYS).fillna(0).to_numpy(int)
+    began = np.isfinite(y).argmax(axis=1)
+    stores[c.FIRST_DATE] = series.dates[began].astype("datetime64[us]")
+    sold_before = np.where(earlier & (y != 0), np.arange(y.shape[1]), -1).max(axis=1)
+    before = np.where(sold_before >= 0, sold_before, began)
+    last_before = pd.Series(series.dates[before].astype("datetime64[us]"), ids)
+    last = of(newer.stores, c.LAST_DATE).astype("datetime64[us]").fillna(last_before)
+    stores[c.LAST_DATE] = last.to_numpy()
+    length = y.shape[1] - began
+    stores[c.ZERO_SHARE] = 1.0 - (y > 0).sum(axis=1) / length
+    silence = (series.dates[-1] - last.to_numpy().astype("datetime64[D]")).astype(int)
+    stores[c.STORE_CLASS] = np.select(
+        [
+            silence >= rules["dormant_days"],
+            stores[c.ACTIVE_DAYS] < rules["min_samples"],
+            stores[c.ZERO_SHARE] >= rules["intermittent_zero_share"],
+        ],
+        [DORMANT, SHORT, INTERMITTENT],
+        REGULAR,
+    )
+    return stores

@@ -1,0 +1,116 @@
+"""A history that goes on: put together from two parts, it is the one read in one go."""
+
+import ibis
+import numpy as np
+import pandas as pd
+import pytest
+
+from lifemiles_forecasting.core import columns as c
+from lifemiles_forecasting.core import panel as p
+from lifemiles_forecasting.core.continuation import continued
+from lifemiles_forecasting.core.errors import InputError
+from lifemiles_forecasting.core.series import Series
+from lifemiles_forecasting.core.synthetic import describe
+from lifemiles_forecasting.core.transactions import LABEL_BREAK
+
+RULES = {"min_samples": 25, "dormant_days": 30, "intermittent_zero_share": 0.8}
+FIRST, DAYS = pd.Timestamp("2017-01-01"), 150
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Transactions of 24 stores: steady, rare, closed down, opened late."""
+    rng = np.random.default_rng(5)
+    parts = []
+    for store in range(24):
+        opened, closed = (0, DAYS) if store % 4 < 2 else (70, DAYS) if store % 4 == 2 else (0, 100)
+        days = np.arange(opened, closed)
+        days = days[rng.random(len(days)) < (0.9 if store % 2 else 0.12)]
+        parts.append(pd.DataFrame({"store": store, "day": days}))
+    table = pd.concat(parts, ignore_index=True)
+    return pd.DataFrame(
+        {
+            "record": np.arange(len(table)),
+            "partner_code": [f"P{i % 3}" for i in table["store"]],
+            "store_code": [f"{i:03d}" for i in table["store"]],
+            "date": FIRST + pd.to_timedelta(table["day"], "D"),
+            "amount": rng.integers(1, 300, len(table)) / 100,
+            "labels": [LABEL_BREAK.join(["Partner", f"Store {i}", "", ""]) for i in table["store"]],
+            "flaw": 0,
+        }
+    )
+
+
+def read(rows):
+    """The series of these rows, by the expressions that read real files."""
+    engine = ibis.duckdb.connect()
+    table = ibis.memtable(rows).cast({"amount": "decimal(18, 6)", "date": "date"})
+    gone = engine.create_table("gone", schema={"record": "int64"})
+    rows_table = engine.create_table("rows", table)
+    days = engine.create_table("days", p.store_days(rows_table, gone))
+    stores = p.store_table(days, rows_table, *RULES.values())
+    return Series.from_frames(p.daily_panel(days).to_pandas(), stores.to_pandas())
+
+
+def between(rows, first, last=DAYS):
+    day = (rows["date"] - FIRST).dt.days
+    return rows[(day >= first) & (day < last)]
+
+
+@pytest.mark.parametrize(
+    ("until", "since"), [(120, 120), (120, 90), (149, 149), (60, 60), (120, 0), (90, 30)]
+)
+def test_two_parts_are_the_whole(rows, until, since):
+    whole = read(rows)
+    found = continued(read(between(rows, 0, until)), read(between(rows, since)), RULES)
+    np.testing.assert_array_equal(found.y, whole.y)
+    np.testing.assert_array_equal(found.dates, whole.dates)
+    pd.testing.assert_frame_equal(found.stores, whole.stores, check_dtype=False, check_exact=True)
+    assert len(set(whole.stores[c.STORE_CLASS])) == 4
+
+
+def test_an_earlier_end_is_what_was_known_then(rows):
+    found = continued(read(rows), read(between(rows, 0, 100)), RULES)
+    then = read(between(rows, 0, 100))
+    np.testing.assert_array_equal(found.y, then.y)
+    pd.testing.assert_frame_equal(found.stores, then.stores, check_dtype=False, check_exact=True)
+
+
+def test_newer_rows_replace_and_a_store_without_any_sells_nothing(rows):
+    known, later = read(rows), between(rows, 100)
+    gone = later["store_code"] == "001"
+    other = later.assign(amount=later["amount"] * 2)[~gone]
+    found = continued(known, read(other), RULES)
+    row = list(found.store_ids).index("P1_001")
+    assert (found.y[row, 100:] == 0).all()
+    np.testing.assert_array_equal(found.y[:, :100], known.y[:, :100])
+    rest = np.arange(len(found.y)) != row
+    np.testing.assert_allclose(found.y[rest, 100:], 2 * known.y[rest, 100:])
+    assert found.stores[c.STORE_CLASS][row] == "dormant"
+    assert found.stores[c.LAST_DATE][row] == known.dates[:100][known.y[row, :100] > 0][-1]
+
+
+def test_stores_of_the_model_that_are_in_no_file_stay(rows):
+    """The files begin before the model's history and know nothing of one of its stores."""
+    without = rows[rows["store_code"] != "003"]
+    found = continued(read(rows), read(without), RULES)
+    row = list(found.store_ids).index("P0_003")
+    assert np.nansum(found.y[row]) == 0
+    assert found.stores[c.STORE_CLASS][row] == "dormant"
+
+
+def test_days_between_that_are_missing_are_refused():
+    def part(first, days):
+        dates = np.datetime64(first) + np.arange(days)
+        names = pd.DataFrame({c.STORE_ID: ["A_1"], c.PARTNER_CODE: ["A"], c.STORE_CODE: ["1"]})
+        y = np.ones((1, days))
+        return Series(y, dates, describe(y, dates, names))
+
+    message = (
+        "found transactions from 2017-03-03 on, and a model that knows days up to 2017-03-01; "
+        "expected transactions from 2017-03-02 on, or from earlier. "
+        "Add the files of the days between, or train anew."
+    )
+    with pytest.raises(InputError, match=message):
+        continued(part("2017-01-01", 60), part("2017-03-03", 5), RULES)
+    assert len(continued(part("2017-01-01", 60), part("2017-03-02", 5), RULES).dates) == 65

@@ -1,0 +1,135 @@
+"""The fleet model: it forecasts what the run forecast, and goes on with newer days."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lifemiles_forecasting.core import backtest
+from lifemiles_forecasting.core import columns as c
+from lifemiles_forecasting.core.backtest import BLEND
+from lifemiles_forecasting.core.config import DataSettings
+from lifemiles_forecasting.core.errors import InputError
+from lifemiles_forecasting.core.events import no_events, parse_events
+from lifemiles_forecasting.core.fleet import FleetModel
+from lifemiles_forecasting.core.fleet_of_run import fleet_of_run, recipe_of
+from lifemiles_forecasting.core.forecast import final_intervals, forecast_all
+from lifemiles_forecasting.core.study import build_study, prepare
+from lifemiles_forecasting.core.synthetic import generate_series, small_settings, with_values
+
+RULES = DataSettings(columns={}, dormant_days=56)
+
+
+def fleet_of(study, result, everyone, events=None, **how):
+    plan = no_events() if events is None else events
+    recipe = recipe_of(study, result, "billings", RULES)
+    return fleet_of_run(study, result, everyone, recipe, plan, **how)
+
+
+@pytest.fixture(scope="module")
+def fleet(study, result):
+    return fleet_of(study, result, study.series)
+
+
+@pytest.fixture(scope="module")
+def tested(study, result):
+    return fleet_of(study, result, study.series, before_test=True)
+
+
+@pytest.fixture(scope="module")
+def read_back(fleet):
+    return FleetModel.from_files(fleet.to_files())
+
+
+def test_forecasts_of_a_model_read_back_are_those_of_the_run(study, result, read_back):
+    table = forecast_all(study, result, final_intervals(study, result), study.series)
+    pd.testing.assert_frame_equal(read_back.forecast(read_back.history), table, rtol=0, atol=1e-9)
+
+
+def test_every_candidate_has_a_part_in_these_forecasts(study, result):
+    assert (result.weights > 0).any(axis=0).sum() >= 4
+
+
+def test_files_are_the_same_every_time_and_none_is_a_pickle(fleet, read_back):
+    files = fleet.to_files()
+    assert files == fleet.to_files()
+    assert set(files) == set(read_back.to_files())
+    assert {name.rpartition(".")[2] for name in files} == {"json", "npz", "parquet", "cbm"}
+    assert json.loads(files["fleet.json"])["trained_until"] == str(fleet.history.dates[-1])
+
+
+def test_another_format_is_refused(fleet):
+    files = fleet.to_files()
+    recipe = json.loads(files["fleet.json"]) | {"format": 99}
+    files["fleet.json"] = json.dumps(recipe).encode()
+    with pytest.raises(InputError, match="a fleet model of another format; expected format 1"):
+        FleetModel.from_files(files)
+
+
+def test_model_before_the_test_window_gives_its_backtest(study, result, tested):
+    """The candidates of the test window, blended with the same weights, are what it says."""
+    origin = study.windows[-1]
+    again = FleetModel.from_files(tested.to_files()).blend(study.series.until(origin + 1))
+    np.testing.assert_allclose(again, result.y_hat[BLEND, origin], rtol=0, atol=1e-9)
+    assert str(tested.trained_until) == str(study.series.dates[origin])
+
+
+def test_model_before_the_test_window_holds_no_later_day(made, study, tested):
+    """Everything in its files is the same when the test window sold something else."""
+    origin = study.windows[-1]
+    y = study.series.y.copy()
+    y[:, origin + 1 :] = np.nan_to_num(y[:, origin + 1 :]) * 3 + 7
+    y[:, origin + 1 :][np.isnan(y[:, origin])] = np.nan
+    changed = with_values(study.series, y)
+    other = build_study(
+        changed, study.attempted, study.horizon, study.settings, study.seed, study.min_samples
+    )
+    after = fleet_of(other, backtest.run(other), changed, before_test=True)
+    known = study.series.until(origin + 1)
+    np.testing.assert_array_equal(after.blend(known), tested.blend(known))
+
+
+def test_no_forecast_from_a_day_reads_a_later_one(fleet, study):
+    """Cut at an origin, or changed behind it, the history gives the same forecasts."""
+    origin = len(study.series.dates) - 20
+    y = study.series.y.copy()
+    y[:, origin + 1 :] *= 5
+    changed = with_values(study.series, y).until(origin + 1)
+    np.testing.assert_array_equal(fleet.blend(study.series.until(origin + 1)), fleet.blend(changed))
+
+
+def test_stores_of_a_limited_run_that_were_left_out_get_the_base(made, make_study):
+    study = make_study(made.series, min_samples=60, max_stores=3)
+    result = backtest.run(study)
+    fleet = FleetModel.from_files(fleet_of(study, result, made.series).to_files())
+    table = forecast_all(study, result, final_intervals(study, result), made.series)
+    pd.testing.assert_frame_equal(fleet.forecast(made.series), table, rtol=0, atol=1e-9)
+    assert not fleet.recipe["whole"]
+    assert set(table[c.STATUS]) == {"ok", "fallback", "dormant"}
+
+
+def test_planned_events_are_kept_and_can_be_replaced():
+    """A plan that is taken off makes no difference any more; the one of the training does."""
+    made = generate_series(n_stores=8, n_days=260)
+    first, last = made.series.dates[0], made.series.dates[-1]
+    lines = [f",,{first + 20 * k},{first + 20 * k + 2},doble,2" for k in range(1, 12)]
+    text = "partner_code,store_code,start_date,end_date,name,value\n"
+    plan = parse_events((text + "\n".join([*lines, f",,{last + 3},{last + 5},doble,2"])), "e.csv")
+    y = made.series.y.copy()
+    for k in range(1, 12):
+        y[:, 20 * k : 20 * k + 3] *= 3
+    series = with_values(made.series, y)
+    chosen, attempted = prepare(series, 14, 60, None)
+    study = build_study(chosen, attempted, 14, small_settings(), 7, 60, events=plan)
+    result = backtest.run(study)
+    fleet = FleetModel.from_files(fleet_of(study, result, series, plan).to_files())
+    table = forecast_all(study, result, final_intervals(study, result), series)
+    pd.testing.assert_frame_equal(fleet.forecast(series), table, rtol=0, atol=1e-9)
+    without = fleet.forecast(series, no_events())
+    on = table[c.HORIZON].between(3, 5) & (table[c.FORECAST] > 0)
+    assert table[on][c.FORECAST].sum() > 1.1 * without[on][c.FORECAST].sum()
+    other = parse_events(text + f",,{last + 3},{last + 5},nunca vista,2", "e.csv")
+    unknown = fleet.forecast(series, other)  # an event, and of none of the names that it learned
+    assert not unknown.isna().any(axis=None)
+    assert unknown[on][c.FORECAST].sum() < table[on][c.FORECAST].sum()
