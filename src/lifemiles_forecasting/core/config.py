@@ -159,6 +159,14 @@ class AuditSettings(Closed):
     max_iterations: int = Field(8, ge=1)
 
 
+class MonitoringSettings(Closed):
+    """Which past forecasts are held against what happened, and from when on a store has drifted."""
+
+    days: int = Field(28, ge=7, le=180)
+    max_runs: int = Field(60, ge=1, le=1000)
+    drift_percentile: float = Field(99.0, gt=50, lt=100)
+
+
 class Parameters(Closed):
     """Everything that `conf/<env>/parameters*.yml` and `--params` may hold."""
 
@@ -175,6 +183,7 @@ class Parameters(Closed):
     modeling: ModelSettings
     reporting: ReportSettings
     leak_audit: AuditSettings = AuditSettings()
+    monitoring: MonitoringSettings = MonitoringSettings()
 
     @field_validator("as_of", mode="before")
     @classmethod
