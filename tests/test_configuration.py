@@ -148,7 +148,7 @@ def test_whole_run_needs_nothing_but_raw_files():
 
 def entry_of(dataset, entries):
     """The entry of a dataset: its own, or that of every job's dataset of the name."""
-    job, dot, name = dataset.partition(".")
+    _job, dot, name = dataset.partition(".")
     own = dataset in entries or not dot
     return dataset if own else "{job}." + name
 

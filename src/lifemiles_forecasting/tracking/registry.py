@@ -170,7 +170,7 @@ class Registry:
         self.client.set_registered_model_tag(self.name, HISTORY_TAG, text)
         self.client.set_model_version_tag(self.name, one.version, PROMOTED_TAG, _now())
         challenger = self.alias(CHALLENGER)
-        if challenger is not None and challenger.version == one.version:
+        if challenger is not None and int(challenger.version) == int(one.version):
             self.client.delete_registered_model_alias(self.name, CHALLENGER)
 
     def _mode_of_run(self, run_id: str | None) -> Any:
