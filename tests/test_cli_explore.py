@@ -14,7 +14,8 @@ from kedro.io import DatasetError
 from mlflow.tracking import MlflowClient
 
 from lifemiles_forecasting import explore
-from lifemiles_forecasting.cli import check_pipelines, clear_errors, cli, forecasting_error
+from lifemiles_forecasting.cli import check_pipelines, cli
+from lifemiles_forecasting.cli_errors import clear_errors, forecasting_error
 from lifemiles_forecasting.core.errors import ConfigError, InputError
 from lifemiles_forecasting.core.results import StoreRun
 from lifemiles_forecasting.datasets.run_record import RunRecordDataset

@@ -15,13 +15,21 @@ from pydantic import BaseModel
 
 from lifemiles_forecasting.core.config import Parameters, parse
 from lifemiles_forecasting.hooks import tracking_config
-from lifemiles_forecasting.pipeline_registry import register_pipelines
+from lifemiles_forecasting.pipeline_registry import ON_REQUEST, register_pipelines
 from lifemiles_forecasting.settings import CONFIG_LOADER_ARGS
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "lifemiles_forecasting"
 ENVIRONMENTS = ["base", "local", "quick", "production", "cluster"]
-PIPELINES = ["__default__", "data_processing", "leak_audit", "modeling", "reporting"]
+PIPELINES = [
+    "__default__",
+    "data_processing",
+    "forecasting",
+    "leak_audit",
+    "modeling",
+    "registration",
+    "reporting",
+]
 # imported by kedro for us: the commands, the catalog and what shows it
 PLUGINS = {"kedro_mlflow", "kedro_viz", "kedro_datasets", "pyarrow"}
 # their keys are names of the user's own
@@ -113,12 +121,18 @@ def test_pipelines_are_the_ones_that_are_known():
     assert set(pipelines()) == set(PIPELINES)
 
 
-def test_whole_run_is_all_pipelines_but_the_audit():
+def test_whole_run_is_all_pipelines_but_those_on_request():
     parts = {name: set(pipelines()[name].nodes) for name in PIPELINES}
     whole = parts.pop("__default__")
-    audit = parts.pop("leak_audit")
+    others = set().union(*(parts.pop(name) for name in ON_REQUEST))
     assert whole == set().union(*parts.values())
-    assert not whole & audit
+    assert not whole & others
+
+
+def test_scoring_writes_nothing_that_training_has_written():
+    job = pipelines()["forecasting"]
+    written = job.outputs() | datasets_of("forecasting") - job.inputs()
+    assert not written & (datasets_of("__default__") - pipelines()["__default__"].inputs())
 
 
 def test_audit_starts_from_what_a_run_leaves():
@@ -129,22 +143,32 @@ def test_audit_starts_from_what_a_run_leaves():
 
 def test_whole_run_needs_nothing_but_raw_files():
     free = {name for name in pipelines()["__default__"].inputs() if not name.startswith("param")}
-    assert free == {"raw_transactions", "events", "run_info"}
+    assert free == {"raw_transactions", "events", "run_info", "incumbent"}
+
+
+def entry_of(dataset, entries):
+    """The entry of a dataset: its own, or that of every job's dataset of the name."""
+    _job, dot, name = dataset.partition(".")
+    own = dataset in entries or not dot
+    return dataset if own else "{job}." + name
 
 
 def test_every_catalog_entry_is_used_by_a_pipeline():
     entries = {name for name in loader("base")["catalog"] if not name.startswith("_")}
-    assert entries - set().union(*map(datasets_of, PIPELINES)) == set()
+    used = {entry_of(name, entries) for job in PIPELINES for name in datasets_of(job)}
+    assert entries - used == set()
 
 
 def test_every_dataset_between_pipelines_is_in_the_catalog():
     entries = set(loader("base")["catalog"])
     for name in PIPELINES[1:]:
         outside = pipelines()[name].inputs() | pipelines()[name].outputs()
-        needed = outside & datasets_of(name)
+        needed = {entry_of(dataset, entries) for dataset in outside & datasets_of(name)}
         assert needed - entries == set(), name
-    # the counts of rows go from one node to the next and are kept in the row balance
-    assert datasets_of("__default__") - entries == {"row_counts"}
+    # counts, verdict and chosen model go from one node to the next and are kept in a table
+    within = {name for job in PIPELINES for name in datasets_of(job)}
+    kept = {"row_counts", "verdict", "scoring.row_counts", "scoring.chosen_model"}
+    assert {name for name in within if entry_of(name, entries) not in entries} == kept
 
 
 def test_every_catalog_entry_has_a_layer():

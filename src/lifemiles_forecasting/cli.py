@@ -1,15 +1,13 @@
-"""Commands of the project: `kedro run` with clear errors, and `kedro explore`.
+"""Commands of the project: `kedro run` with clear errors, `kedro explore` and their kin.
 
 Kedro imports this module at every command, so what is heavy is imported inside the commands.
 """
 
 from __future__ import annotations
 
+import copy
 import difflib
-import logging
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +15,11 @@ import click
 from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.cli.utils import env_option
 
-from lifemiles_forecasting.core.errors import ConfigError, ForecastingError
+from lifemiles_forecasting.cli_errors import clear_errors
+from lifemiles_forecasting.cli_registry import registry
+from lifemiles_forecasting.core.errors import ConfigError
 
-TRACEBACK_VARIABLE = "LIFEMILES_TRACEBACK"
-
-logger = logging.getLogger(__name__)
+_STORES = re.compile(r"(?:^|,)\s*stores=(?:\[([^\]]*)\]|([^,\[]*))(?=,|$)")
 
 
 @click.group(name="LifeMiles")
@@ -29,33 +27,7 @@ def cli() -> None:
     """Forecasts of loyalty-programme billings for every partner store."""
 
 
-def forecasting_error(error: BaseException) -> ForecastingError | None:
-    """The error that a user can act on, in an exception or what caused it."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, ForecastingError):
-            return seen
-        seen = seen.__cause__
-    return None
-
-
-@contextmanager
-def clear_errors() -> Iterator[None]:
-    """End with one clear message where there is one; other errors keep their traceback.
-
-    `LIFEMILES_TRACEBACK=1` keeps every traceback; at log level DEBUG it is logged.
-
-    Raises:
-        click.ClickException: in place of a `ForecastingError` anywhere in the chain of causes.
-    """
-    try:
-        yield
-    except Exception as error:
-        known = forecasting_error(error)
-        if known is None or os.environ.get(TRACEBACK_VARIABLE):
-            raise
-        logger.debug("The traceback of the error", exc_info=error)
-        raise click.ClickException(str(known)) from None
+cli.add_command(registry)
 
 
 def check_pipelines(names: list[str]) -> None:
@@ -76,7 +48,45 @@ def check_pipelines(names: list[str]) -> None:
             raise ConfigError(f"no pipeline {name!r}", f"one of {', '.join(known)}", hint)
 
 
-@cli.command(name="run", params=kedro_run.params, context_settings=kedro_run.context_settings)
+def split_stores(text: str) -> tuple[list[str] | None, str]:
+    """Take the list of stores out of the value of `--params`.
+
+    Kedro parts the value at every comma and reads what it finds as YAML, to which 0101_0007 is a
+    number.
+
+    Args:
+        text: such as `horizon=14,stores=[0101_0007,0101_0008]`.
+
+    Returns:
+        Store ids (None where the value names none), and the rest of the value.
+    """
+    found = _STORES.search(text)
+    if found is None:
+        return None, text
+    listed = found[1] if found[1] is not None else found[2]
+    ids = [item.strip().strip("'\"") for item in listed.split(",")]
+    rest = text[: found.start()] + text[found.end() :]
+    return [item for item in ids if item], rest.removeprefix(",")
+
+
+def run_options() -> list[click.Parameter]:
+    """Kedro's options of `run`, of which `--params` takes a list of stores too."""
+    options = list(kedro_run.params)
+    place = next(k for k, option in enumerate(options) if option.name == "params")
+    option = copy.copy(options[place])
+    usual = option.callback
+
+    def parsed(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+        stores, rest = split_stores(value) if isinstance(value, str) else (None, value)
+        others = usual(context, parameter, rest)
+        return others if stores is None else {**others, "stores": stores}
+
+    option.callback = parsed
+    options[place] = option
+    return options
+
+
+@cli.command(name="run", params=run_options(), context_settings=kedro_run.context_settings)
 def run(**options: Any) -> Any:
     """Train, backtest, forecast and report (all of Kedro's options)."""
     from lifemiles_forecasting.hooks import guard

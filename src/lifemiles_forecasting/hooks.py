@@ -24,6 +24,12 @@ logger = logging.getLogger(__name__)
 # what pipelines that are run by themselves start from
 MADE_BY_DATA_PROCESSING = ("panel", "stores", "row_balance")
 
+# runs that do not train, by their pipeline: level, and what their names begin with
+OTHER_RUNS = {
+    "forecasting": (lifecycle.SCORING_LEVEL, "Scoring"),
+    "monitoring": (lifecycle.MONITORING_LEVEL, "Monitoring"),
+}
+
 guard = lifecycle.RunGuard()
 
 
@@ -75,8 +81,10 @@ class ForecastingHooks:
         if run_id is None:  # tracking is switched off for this pipeline
             return
         trains = writes_store_runs(pipeline, catalog)
+        names = "+".join(run_params.get("pipeline_names") or ["partial"])
+        level, title = OTHER_RUNS.get(names, (lifecycle.PARTIAL_LEVEL, names))
         tags = {
-            "run_level": lifecycle.PIPELINE_LEVEL if trains else lifecycle.PARTIAL_LEVEL,
+            "run_level": lifecycle.PIPELINE_LEVEL if trains else level,
             "training_mode": "limited" if self._limited else "full",
             "environment": self._environment,
             "kedro_env": self._environment,
@@ -84,8 +92,7 @@ class ForecastingHooks:
         }
         experiment_id = lifecycle.describe(run_id, self._config, tags)
         if not trains:
-            names = run_params.get("pipeline_names") or ["partial"]
-            lifecycle.rename_partial(run_id, "+".join(names).replace("__default__", "partial"))
+            lifecycle.rename_partial(run_id, title.replace("__default__", "partial"))
         self._shown_by = f"kedro explore --experiment-id {experiment_id}" if trains else ""
 
     @hook_impl

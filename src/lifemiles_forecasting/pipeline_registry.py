@@ -3,8 +3,8 @@
 from kedro.framework.project import find_pipelines
 from kedro.pipeline import Pipeline
 
-# Asked for by name: they look at what a run has left behind and are no part of one.
-ON_REQUEST = ("leak_audit",)
+# Asked for by name: they look at, or use, what a training run has left behind.
+ON_REQUEST = ("leak_audit", "forecasting", "monitoring")
 
 
 def register_pipelines() -> dict[str, Pipeline]:

@@ -151,6 +151,14 @@ class ReportSettings(Closed):
         return value
 
 
+class GateSettings(Closed):
+    """What a new model must show to take charge (`gate`); percent."""
+
+    min_success_rate: float = Field(95.0, ge=0, le=100)
+    max_bias: float = Field(10.0, ge=0)
+    wape_margin: float = Field(1.0, ge=0)
+
+
 class AuditSettings(Closed):
     """What the leak audit looks at (`leak_audit`)."""
 
@@ -184,6 +192,10 @@ class Parameters(Closed):
     reporting: ReportSettings
     leak_audit: AuditSettings = AuditSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
+    gate: GateSettings = GateSettings()
+    stores: tuple[str, ...] | None = None
+    model_version: int | None = Field(None, ge=1)
+    model_alias: str = Field("champion", pattern=r"^[\w-]+$")
 
     @field_validator("as_of", mode="before")
     @classmethod

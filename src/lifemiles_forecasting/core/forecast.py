@@ -74,6 +74,14 @@ def forecast_all(
     return forecast_table(everyone, blended, status, intervals)
 
 
+def with_base(everyone: Series, blended: np.ndarray) -> np.ndarray:
+    """(S, H) the forecast where there is one, the base (after the same rules) elsewhere."""
+    horizon = blended.shape[1]
+    base = Silence.of(everyone, horizon).apply(fit_base(everyone, horizon).forecast())
+    base = zero_rule.apply(base, *closed_and_floor(everyone, horizon))
+    return np.where(np.isfinite(blended), blended, base)
+
+
 def forecast_table(
     everyone: Series, blended: np.ndarray, status: np.ndarray, intervals: Intervals
 ) -> pd.DataFrame:
@@ -88,12 +96,8 @@ def forecast_table(
     Returns:
         The columns of `columns.FORECASTS`, sorted by store and day.
     """
-    horizon = blended.shape[1]
-    base, spread = fit_base(everyone, horizon).forecast(), Spread.of(everyone)
-    forecast = zero_rule.apply(
-        Silence.of(everyone, horizon).apply(base), *closed_and_floor(everyone, horizon)
-    )
-    forecast = np.where(np.isfinite(blended), blended, forecast)
+    horizon, spread = blended.shape[1], Spread.of(everyone)
+    forecast = with_base(everyone, blended)
     forecast[status == DORMANT] = 0.0
     limits = bounds(forecast, intervals.offsets(forecast, spread))
     count = len(everyone.y)

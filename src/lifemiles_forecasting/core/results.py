@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from lifemiles_forecasting.core.fleet import FleetModel
+    from lifemiles_forecasting.core.gate import Verdict
 
 
 @dataclass(frozen=True)
@@ -45,10 +49,47 @@ class RunRecord:
         metrics: the aggregate metrics of the tracking contract; values may be non-finite.
         tags: `data_fingerprint`, ...
         dataset: the training data: `name`, `digest` (the fingerprint), `source` (the folder),
-            `rows`, `columns` (name to dtype).
+            `rows`, `columns` (name to dtype), `context` (`training` unless told).
     """
 
     params: Mapping[str, str | int | float] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     dataset: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Registration:
+    """The model of all stores and what the gate says of it.
+
+    Attributes:
+        fleet: the models of the refit.
+        before_test: the same as they were before the test window.
+        verdict: of the gate.
+    """
+
+    fleet: FleetModel
+    before_test: FleetModel
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class LoadedVersion:
+    """A registered model and which version it is.
+
+    Attributes:
+        version: its number.
+        run_id: the run that trained it.
+        fleet: the model.
+    """
+
+    version: str
+    run_id: str
+    fleet: FleetModel
+
+
+class FleetReader(Protocol):
+    """Where registered models are read from."""
+
+    def read(self, version: int | None, alias: str) -> LoadedVersion:
+        """Read one: by its number, else by its alias."""

@@ -14,6 +14,7 @@ from typing import Any
 logger = logging.getLogger(__name__)
 
 PIPELINE_LEVEL, PARTIAL_LEVEL = "pipeline", "partial"
+SCORING_LEVEL, MONITORING_LEVEL = "scoring", "monitoring"
 TRAINING_NAME = "Training_Pipeline_"
 
 

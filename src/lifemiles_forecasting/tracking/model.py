@@ -7,7 +7,7 @@ import json
 import re
 import shutil
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -28,7 +28,7 @@ ARTIFACT_PATH = "model"
 MANIFEST = "manifest.json"
 _DATA = "store_model"
 _RUN_ID, _MODEL_UUID, _CREATED = "RUN_ID_OF_STORE", "MODEL_UUID_OF_STORE", "TIME_OF_STORE"
-_REQUIREMENTS = ("lifemiles-forecasting", "mlflow", "catboost", "numpy", "pandas", "pydantic")
+_PACKAGES = ("lifemiles-forecasting", "mlflow", "catboost", "numpy", "pandas", "pydantic")
 _TYPES = {columns.HORIZON: "long", columns.FORECAST: "double"}
 
 
@@ -58,13 +58,7 @@ class ModelTemplate:
         Raises:
             TrackingError: a file name that could leave the folder or hide the manifest.
         """
-        data = folder / "data" / _DATA
-        data.mkdir(parents=True)
-        for name, content in files.items():
-            if Path(name).name != name or name in {"", ".", "..", MANIFEST}:
-                raise TrackingError(f"a model file named {name!r}", "a plain file name")
-            (data / name).write_bytes(content)
-        (data / MANIFEST).write_text(json.dumps({"sha256": _checksums(files)}, indent=1))
+        write_files(folder / "data" / _DATA, files)
         for name, text in self.files.items():
             (folder / name).write_text(text)
         model_uuid = uuid4().hex
@@ -100,8 +94,8 @@ def model_template() -> ModelTemplate:
                 model_uuid=_MODEL_UUID,
                 utc_time_created=_CREATED,
             ),
-            pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS],
-            signature=_signature(),
+            pip_requirements=requirements(_PACKAGES),
+            signature=signature(),
         )
         shutil.rmtree(target / "data", ignore_errors=True)
         texts = {file.name: file.read_text() for file in target.iterdir()}
@@ -111,12 +105,23 @@ def model_template() -> ModelTemplate:
     return ModelTemplate(texts, mlmodel)
 
 
-def _signature() -> ModelSignature:
+def requirements(packages: Sequence[str]) -> list[str]:
+    """The installed versions: fixed, because finding them out takes MLflow seconds per model."""
+    return [f"{name}=={version(name)}" for name in packages]
+
+
+def signature(stores: bool = False) -> ModelSignature:
+    """What a model is asked and what it answers.
+
+    Args:
+        stores: whether a row of the question names its store.
+    """
     from mlflow.models import ModelSignature
     from mlflow.types.schema import AnyType, ColSpec, Schema
 
     # dates may come as text or as dates, hence any; without a column: the whole horizon
-    inputs = [
+    inputs = [ColSpec("string", columns.STORE_ID)] if stores else []
+    inputs += [
         ColSpec("long", columns.HORIZON, required=False),
         ColSpec(AnyType(), columns.DATE, required=False),
     ]
@@ -133,8 +138,26 @@ def _checksums(files: Mapping[str, bytes]) -> dict[str, str]:
     return {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
 
 
+def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write a model's files and the manifest of their checksums.
+
+    Args:
+        folder: must not exist yet.
+        files: content by plain file name.
+
+    Raises:
+        TrackingError: a file name that could leave the folder or hide the manifest.
+    """
+    folder.mkdir(parents=True)
+    for name, content in files.items():
+        if Path(name).name != name or name in {"", ".", "..", MANIFEST}:
+            raise TrackingError(f"a model file named {name!r}", "a plain file name")
+        (folder / name).write_bytes(content)
+    (folder / MANIFEST).write_text(json.dumps({"sha256": _checksums(files)}, indent=1))
+
+
 def read_files(folder: Path) -> dict[str, bytes]:
-    """Read a store model's files and check them before anything is parsed.
+    """Read a model's files and check them before anything is parsed.
 
     Args:
         folder: the data folder of the model.

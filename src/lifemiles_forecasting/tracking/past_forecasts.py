@@ -12,6 +12,7 @@ from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.errors import InputError
 from lifemiles_forecasting.core.intervals import NAMES
 from lifemiles_forecasting.core.monitoring import PastForecasts
+from lifemiles_forecasting.tracking.lifecycle import PIPELINE_LEVEL, SCORING_LEVEL
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 FOLDER, FILE = "forecasts", "forecasts.parquet"
-TRAINING, SCORING = "pipeline", "scoring"
 RETROSPECTIVE_TAG = "retrospective"
 _COLUMNS = (c.STORE_ID, c.PARTNER_CODE, c.DATE, c.HORIZON, c.FORECAST, *NAMES, c.STATUS)
 _TEXTS = [c.STORE_ID, c.PARTNER_CODE, c.STATUS]
@@ -81,7 +81,7 @@ class ForecastArchive:
 
     def _runs(self, target: str, most: int) -> list[Run]:
         """The newest runs that may count, of both levels."""
-        found = [run for level in (TRAINING, SCORING) for run in self._of_level(level, target, most)]
+        found = [run for level in (PIPELINE_LEVEL, SCORING_LEVEL) for run in self._of_level(level, target, most)]
         return sorted(found, key=lambda run: run.info.start_time, reverse=True)[:most]
 
     def _of_level(self, level: str, target: str, most: int) -> Iterator[Run]:
@@ -129,5 +129,5 @@ def _read(path: Path, run: Run, first: np.datetime64) -> pa.Table:
         read_dictionary=_TEXTS,
     )
     ids = pa.repeat(run.info.run_id, len(table)).dictionary_encode()
-    trains = pa.repeat(run.data.tags["run_level"] == TRAINING, len(table))
+    trains = pa.repeat(run.data.tags["run_level"] == PIPELINE_LEVEL, len(table))
     return table.append_column("run_id", ids).append_column("trains", trains)

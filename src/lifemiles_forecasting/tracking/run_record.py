@@ -32,7 +32,7 @@ def write_record(client: MlflowClient, run_id: str, record: RunRecord) -> None:
     metrics, dropped = metrics_of(record.metrics)
     client.log_batch(run_id, metrics, params_of(record.params), tags_of({**record.tags, **dropped}))
     if record.dataset:
-        context = [InputTag("mlflow.data.context", "training")]
+        context = [InputTag("mlflow.data.context", str(record.dataset.get("context", "training")))]
         client.log_inputs(run_id, [DatasetInput(training_data(record.dataset), context)])
 
 

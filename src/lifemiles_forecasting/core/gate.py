@@ -1,0 +1,179 @@
+"""The gate: whether a new model may take the place of the one in charge, and why not.
+
+Both are measured on the new run's test window, over the same store-days: each as it was fitted
+before a test window of its own, so that neither has learned from a day that it is measured on, with
+levels and features as they were known at the window's origin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lifemiles_forecasting.core import coverage, metrics
+from lifemiles_forecasting.core.backtest import BLEND, Backtest, actual
+from lifemiles_forecasting.core.config import GateSettings, ReportSettings
+from lifemiles_forecasting.core.fleet import FleetModel
+from lifemiles_forecasting.core.forecast import with_base
+from lifemiles_forecasting.core.series import Series
+from lifemiles_forecasting.core.study import Study
+
+PASSED, FAILED = "passed", "failed"
+
+
+@dataclass(frozen=True)
+class Incumbent:
+    """The model in charge, as it is measured.
+
+    Attributes:
+        version: of the registered model.
+        fleet: as it was fitted before its own test window; None where it could not be read.
+        problem: why it could not be read.
+    """
+
+    version: str
+    fleet: FleetModel | None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gate says.
+
+    Attributes:
+        reasons: why the new model stays a challenger; none for one that takes charge.
+        figures: what was compared: `wape` of the new model, `champion_wape` on the same
+            store-days, their number `store_days`; percent. Empty without a model in charge.
+        champion: version of the model in charge; empty without one.
+    """
+
+    reasons: tuple[str, ...]
+    figures: Mapping[str, float] = field(default_factory=dict)
+    champion: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether there is nothing against it."""
+        return not self.reasons
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What is known of the new model.
+
+    Attributes:
+        study: the stores of its run.
+        result: of its backtest.
+        target: what it forecasts.
+        everyone: all stores of the data.
+        measured: aggregate metrics of its test window.
+        coverage: table of its intervals' coverage.
+    """
+
+    study: Study
+    result: Backtest
+    target: str
+    everyone: Series
+    measured: Mapping[str, float]
+    coverage: pd.DataFrame
+
+
+def judge(
+    new: Tested, incumbent: Incumbent | None, settings: GateSettings, report: ReportSettings
+) -> Verdict:
+    """Judge a new model.
+
+    Args:
+        new: what is known of it.
+        incumbent: the model in charge; None where there is none yet.
+        settings: the bounds.
+        report: the band of the coverage.
+    """
+    reasons = _by_itself(new.measured, settings) + coverage.gate_reasons(new.coverage, report)
+    if incumbent is None:
+        return Verdict(tuple(reasons))
+    obstacle = _obstacle(new, incumbent)
+    if obstacle:
+        return Verdict((*reasons, obstacle), champion=incumbent.version)
+    figures = compare(new, incumbent.fleet)
+    limit = figures["champion_wape"] * (1 + settings.wape_margin / 100)
+    if not figures["wape"] <= limit:
+        reasons.append(
+            f"WAPE {figures['wape']:.2f} % against {figures['champion_wape']:.2f} % of champion "
+            f"version {incumbent.version} on the same {figures['store_days']:,.0f} store-days, "
+            f"expected at most {limit:.2f} %"
+        )
+    return Verdict(tuple(reasons), figures, incumbent.version)
+
+
+def _by_itself(measured: Mapping[str, float], settings: GateSettings) -> list[str]:
+    """What can be said without a model to compare with; a missing figure passes nothing."""
+    success, bias = measured["success_rate"], measured["bias"]
+    wape, naive = measured["wape"], measured["naive_wape"]
+    found = []
+    if not success >= settings.min_success_rate:
+        found.append(
+            f"success rate {success:.1f} %, expected at least {settings.min_success_rate:g} %"
+        )
+    if not abs(bias) <= settings.max_bias:
+        found.append(f"bias {bias:+.1f} %, expected within {settings.max_bias:g} % of 0")
+    if not wape <= naive:
+        found.append(f"WAPE {wape:.2f} %, expected at most the {naive:.2f} % of the naive forecast")
+    return found
+
+
+def _obstacle(new: Tested, incumbent: Incumbent) -> str:
+    """Why the two cannot be compared; nothing where they can."""
+    name = f"champion version {incumbent.version}"
+    if incumbent.fleet is None:
+        return f"{name} could not be measured on this window: {incumbent.problem}"
+    recipe = incumbent.fleet.recipe
+    if recipe["target"] != new.target:
+        return f"target {new.target}, expected {recipe['target']} as {name}"
+    if recipe["horizon"] != new.study.horizon:
+        return f"horizon {new.study.horizon}, expected {recipe['horizon']} as {name}"
+    origin = new.study.series.dates[new.study.windows[-1]]
+    if incumbent.fleet.trained_until > origin:
+        return (
+            f"the test window begins after {origin} and {name} has learned from days up to "
+            f"{incumbent.fleet.trained_until}: it cannot be measured on days that it has seen"
+        )
+    return ""
+
+
+def compare(new: Tested, other: FleetModel) -> dict[str, float]:
+    """WAPE of both on the new run's test window, percent, over the same store-days.
+
+    Args:
+        new: the new model.
+        other: one that has learned from no day of the window.
+
+    Returns:
+        `wape`, `champion_wape`, `store_days`.
+    """
+    origin = new.study.windows[-1]
+    known = new.everyone.until(origin + 1)
+    theirs = with_base(known, other.blend(known))
+    row = pd.Index(new.everyone.store_ids).get_indexer(new.study.series.store_ids)
+    y, ours = actual(new.study, origin), new.result.y_hat[BLEND, origin]
+    used = new.study.attempted & np.isfinite(y).all(axis=1) & np.isfinite(ours).all(axis=1)
+    y, ours, theirs = y[used], ours[used], theirs[row][used]
+    return {
+        "wape": metrics.pooled_wape(y, ours),
+        "champion_wape": metrics.pooled_wape(y, theirs),
+        "store_days": float(y.size),
+    }
+
+
+def as_table(verdict: Verdict) -> dict[str, Any]:
+    """The verdict as JSON, for the report and for people."""
+    return {
+        "status": PASSED if verdict.passed else FAILED,
+        "reasons": list(verdict.reasons),
+        "champion": verdict.champion,
+        **verdict.figures,
+    }

@@ -1,0 +1,94 @@
+"""Forecasts of a model that was trained before, from newer days."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from lifemiles_forecasting.core import columns as c
+from lifemiles_forecasting.core.answers import UNKNOWN, Answers
+from lifemiles_forecasting.core.continuation import continued
+from lifemiles_forecasting.core.errors import ConfigError
+from lifemiles_forecasting.core.fleet import FleetModel
+from lifemiles_forecasting.core.series import Series
+
+
+def check_question(fleet: FleetModel, target: str, horizon: int) -> None:
+    """Make sure that the model can answer what is asked.
+
+    Raises:
+        ConfigError: it forecasts another target, or not so far ahead.
+    """
+    known = fleet.recipe["target"]
+    if target != known:
+        raise ConfigError(
+            f"target {target} and a model of {known}",
+            "the same",
+            f"Use --params=target={known}, or choose another model_version",
+        )
+    if horizon > fleet.horizon:
+        raise ConfigError(
+            f"horizon {horizon} and a model of {fleet.horizon} days",
+            f"1 to {fleet.horizon}",
+            "Train anew to forecast further ahead",
+        )
+
+
+def score(
+    fleet: FleetModel,
+    newer: Series,
+    events: pd.DataFrame | None,
+    wanted: Sequence[str] | None,
+    horizon: int,
+) -> pd.DataFrame:
+    """Forecast from the last day of newer transactions.
+
+    Args:
+        fleet: what was trained.
+        newer: of the transactions; where they begin later than the model's history, that history
+            comes before them.
+        events: planned events; None for those of the training.
+        wanted: store ids; None for all. One that is not known has a row with the status
+            `unknown_store` for every day.
+        horizon: days ahead, at most those of the training.
+
+    Returns:
+        The columns of `columns.FORECASTS`.
+
+    Raises:
+        InputError: days between the model's history and the transactions are missing.
+    """
+    series = continued(fleet.history, newer, fleet.recipe)
+    table = fleet.forecast(series, events)
+    table = table[table[c.HORIZON] <= horizon].reset_index(drop=True)
+    if wanted is None:
+        return table
+    days = np.arange(1, horizon + 1)
+    ids = list(dict.fromkeys(wanted))
+    asked = {c.STORE_ID: np.repeat(ids, horizon), c.HORIZON: np.tile(days, len(ids))}
+    return Answers(table).of(pd.DataFrame(asked)).astype(table.dtypes.drop(c.HORIZON).to_dict())
+
+
+def is_retrospective(fleet: FleetModel, forecasts: pd.DataFrame) -> bool:
+    """Whether the model has learned from days that it forecasts."""
+    first = forecasts[c.DATE].min()
+    return bool(np.datetime64(first, "D") <= fleet.trained_until)
+
+
+def metrics(fleet: FleetModel, forecasts: pd.DataFrame) -> dict[str, float]:
+    """What a scoring run measures.
+
+    Returns:
+        `stores_scored`, `stores_<status>` for each status, `forecast_total` (target units over
+        all stores and days) and `days_since_training`.
+    """
+    status = forecasts.groupby(c.STORE_ID, sort=False)[c.STATUS].first()
+    origin = np.datetime64(forecasts[c.DATE].min(), "D") - 1
+    return {
+        "stores_scored": float((status != UNKNOWN).sum()),
+        **{f"stores_{name}": float(count) for name, count in status.value_counts().items()},
+        "forecast_total": float(forecasts[c.FORECAST].sum()),
+        "days_since_training": float((origin - fleet.trained_until).astype(int)),
+    }

@@ -1,0 +1,97 @@
+"""Nodes of the forecasting pipeline: they parse settings and call `core`."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # heavy, and this module is imported at every kedro command
+    import pandas as pd
+
+    from lifemiles_forecasting.core.results import FleetReader, LoadedVersion, RunRecord
+
+logger = logging.getLogger(__name__)
+
+
+def choose_model(
+    *,
+    registered_fleets: FleetReader,
+    model_version: int | None,
+    model_alias: str,
+    target: str,
+    horizon: int,
+) -> LoadedVersion:
+    """The registered model that is asked for.
+
+    Raises:
+        TrackingError: there is none.
+        ConfigError: it forecasts another target, or not so far ahead.
+    """
+    from lifemiles_forecasting.core import scoring
+
+    model = registered_fleets.read(model_version, model_alias)
+    scoring.check_question(model.fleet, target, horizon)
+    logger.info("Model version %s, trained until %s.", model.version, model.fleet.trained_until)
+    return model
+
+
+def score_stores(  # noqa: PLR0913 - every run-time parameter is an input of its own
+    *,
+    chosen_model: LoadedVersion,
+    panel: pd.DataFrame,
+    stores: pd.DataFrame,
+    planned_events: pd.DataFrame,
+    events: str | None,
+    wanted: list[str] | None,
+    horizon: int,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The next days of the stores, once for each file format."""
+    from lifemiles_forecasting.core import scoring
+    from lifemiles_forecasting.core.series import Series
+
+    plan = None if events is None else planned_events
+    newer = Series.from_frames(panel, stores)
+    table = scoring.score(chosen_model.fleet, newer, plan, wanted, horizon)
+    return table, table
+
+
+def describe_scoring(
+    chosen_model: LoadedVersion,
+    panel: pd.DataFrame,
+    forecasts: pd.DataFrame,
+    row_balance: dict[str, Any],
+    raw_transactions: str,
+) -> RunRecord:
+    """What the scoring run says of itself."""
+    from lifemiles_forecasting.core import scoring
+    from lifemiles_forecasting.core.results import RunRecord
+
+    fleet, fingerprint = chosen_model.fleet, row_balance["data_fingerprint"]
+    retrospective = scoring.is_retrospective(fleet, forecasts)
+    if retrospective:
+        logger.warning(
+            "The model knows days up to %s: its forecasts of earlier ones are no test of it.",
+            fleet.trained_until,
+        )
+    return RunRecord(
+        params={
+            "model_version": chosen_model.version,
+            "dataset_file": raw_transactions,
+            "dataset_shape": str(panel.shape),
+        },
+        metrics=scoring.metrics(fleet, forecasts),
+        tags={
+            "model_version": chosen_model.version,
+            "trained_by": chosen_model.run_id,
+            "data_fingerprint": fingerprint,
+            "retrospective": str(retrospective).lower(),
+        },
+        dataset={
+            "name": "panel",
+            "digest": fingerprint,
+            "source": raw_transactions,
+            "rows": len(panel),
+            "columns": {name: str(kind) for name, kind in panel.dtypes.items()},
+            "context": "scoring",
+        },
+    )

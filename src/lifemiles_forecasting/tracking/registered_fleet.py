@@ -1,0 +1,114 @@
+"""From a training run to a version of the registered model, and back to the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lifemiles_forecasting.core.errors import ForecastingError
+from lifemiles_forecasting.tracking.entities import tags_of
+from lifemiles_forecasting.tracking.fleet import (
+    log_before_test,
+    log_fleet,
+    read_before_test,
+    read_fleet,
+)
+from lifemiles_forecasting.tracking.names import CHALLENGER, CHAMPION
+from lifemiles_forecasting.tracking.registry import MODE_TAG, Registry
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+    from lifemiles_forecasting.core.gate import Incumbent
+    from lifemiles_forecasting.core.results import LoadedVersion, Registration
+
+VERSION_TAG = "model_version"  # of a run: the version that it made, or that it used
+ROLE_TAG = "model_role"  # of a run: what its version became
+UNREGISTERED = "not_registered"
+_DIGITS = 4
+
+
+def log_and_register(client: MlflowClient, run_id: str, new: Registration) -> str:
+    """Log a model to the active run and, of a full run, register it.
+
+    Args:
+        client: of the tracking store.
+        run_id: the training run; it is the active one.
+        new: the model and what the gate says of it.
+
+    Returns:
+        A sentence on what became of it.
+    """
+    model = log_fleet(new.fleet)
+    log_before_test(client, run_id, new.before_test)
+    mode = client.get_run(run_id).data.tags.get(MODE_TAG, "full")
+    gate = _gate_tags(new)
+    if mode == "limited":
+        client.log_batch(run_id, tags=tags_of({**gate, ROLE_TAG: UNREGISTERED}))
+        return f"The model of this run is not registered: {'; '.join(new.verdict.reasons)}."
+    registry = Registry(client)
+    recipe = {key: new.fleet.recipe[key] for key in ("target", "horizon", "trained_until")}
+    version = registry.add(model.model_uri, run_id, {**gate, **recipe, MODE_TAG: mode}).version
+    if new.verdict.passed:
+        registry.promote(version)
+        role, why = CHAMPION, "it passed the gate"
+    else:
+        registry.challenge(version)
+        role, why = CHALLENGER, "; ".join(new.verdict.reasons)
+    client.log_batch(run_id, tags=tags_of({**gate, VERSION_TAG: version, ROLE_TAG: role}))
+    return f"Version {version} of {registry.name} is the {role}: {why}."
+
+
+def _gate_tags(new: Registration) -> dict[str, str]:
+    verdict = new.verdict
+    tags = {"gate_status": "passed" if verdict.passed else "failed"}
+    tags |= {f"gate_{name}": f"{value:.{_DIGITS}f}" for name, value in verdict.figures.items()}
+    if verdict.reasons:
+        tags["gate_reasons"] = "; ".join(verdict.reasons)
+    if verdict.champion:
+        tags["gate_champion"] = verdict.champion
+    return tags
+
+
+def is_registered(client: MlflowClient, run_id: str) -> bool:
+    """Whether a run has logged its model of all stores."""
+    return ROLE_TAG in client.get_run(run_id).data.tags
+
+
+def incumbent(client: MlflowClient) -> Incumbent | None:
+    """Today's champion as it was before its test window; None where there is none."""
+    from mlflow.exceptions import MlflowException
+
+    from lifemiles_forecasting.core.gate import Incumbent
+
+    champion = Registry(client).alias(CHAMPION)
+    if champion is None:
+        return None
+    try:
+        return Incumbent(str(champion.version), read_before_test(client, champion.run_id))
+    except (ForecastingError, MlflowException, OSError) as error:
+        return Incumbent(str(champion.version), None, str(error))
+
+
+@dataclass(frozen=True)
+class RegisteredFleets:
+    """Reads registered models.
+
+    Attributes:
+        client: of the tracking store and its registry.
+    """
+
+    client: MlflowClient
+
+    def read(self, version: int | None, alias: str) -> LoadedVersion:
+        """Read one: by its number, else by its alias.
+
+        Raises:
+            TrackingError: there is none, or its files are not those that were logged.
+        """
+        from lifemiles_forecasting.core.results import LoadedVersion
+
+        registry = Registry(self.client)
+        one = registry.chosen(version, alias)
+        fleet = read_fleet(f"models:/{registry.name}/{one.version}")
+        return LoadedVersion(str(one.version), one.run_id, fleet)

@@ -1,0 +1,232 @@
+"""Versions of the model of all stores: which one is in charge, since when, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from lifemiles_forecasting.core.errors import TrackingError
+from lifemiles_forecasting.tracking.names import (
+    CHALLENGER,
+    CHAMPION,
+    HISTORY_TAG,
+    REGISTERED_MODEL,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.tracking import MlflowClient
+
+MODE_TAG = "training_mode"
+FULL = "full"
+PROMOTED_TAG, ROLLED_BACK_TAG = "promoted_at", "rolled_back_at"
+_HINT = "`kedro registry show` lists the versions"
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The registered model; nothing is there before the first version.
+
+    Attributes:
+        client: of the tracking store and its registry.
+        name: of the registered model.
+    """
+
+    client: MlflowClient
+    name: str = REGISTERED_MODEL
+
+    def versions(self) -> list[ModelVersion]:
+        """All versions, newest first."""
+        found = self.client.search_model_versions(f"name = '{self.name}'", max_results=10_000)
+        return sorted(found, key=lambda one: int(one.version), reverse=True)
+
+    def alias(self, alias: str) -> ModelVersion | None:
+        """The version under an alias; None where there is none."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return self.client.get_model_version_by_alias(self.name, alias)
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise
+
+    def version(self, version: int | str) -> ModelVersion:
+        """One version.
+
+        Raises:
+            TrackingError: there is none of that number.
+        """
+        for one in (known := self.versions()):
+            if int(one.version) == int(version):
+                return one
+        numbers = ", ".join(str(one.version) for one in known) or "none yet"
+        raise TrackingError(f"no version {version} of {self.name}", f"one of {numbers}", _HINT)
+
+    def chosen(self, version: int | None, alias: str) -> ModelVersion:
+        """The version that is asked for: by its number, else by its alias.
+
+        Raises:
+            TrackingError: there is none.
+        """
+        if version is not None:
+            return self.version(version)
+        one = self.alias(alias)
+        if one is None:
+            raise TrackingError(
+                f"no {alias} among the versions of {self.name}",
+                "one that a full training run left",
+                f"Run `kedro run`, or see `kedro registry show` for why there is no {alias}",
+            )
+        return one
+
+    def add(self, model_uri: str, run_id: str, tags: Mapping[str, str]) -> ModelVersion:
+        """Register a logged model as the next version.
+
+        Args:
+            model_uri: of the logged model.
+            run_id: the training run.
+            tags: of the version.
+        """
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self.client.create_registered_model(self.name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        return self.client.create_model_version(
+            self.name,
+            model_uri,
+            run_id,
+            tags={key: str(value) for key, value in tags.items()},
+            model_id=model_uri.removeprefix("models:/"),
+        )
+
+    def promote(self, version: int | str) -> ModelVersion:
+        """Put a version in charge.
+
+        Raises:
+            TrackingError: there is none, or it was trained on a part of the stores.
+        """
+        one = self.version(version)
+        mode = one.tags.get(MODE_TAG) or self._mode_of_run(one.run_id)
+        if mode == "limited":
+            raise TrackingError(
+                f"version {version} of {self.name}, which was trained on a part of the stores",
+                "one of a run without max_stores",
+                _HINT,
+            )
+        history = self.history()
+        if not history or history[-1] != int(one.version):
+            self._put_in_charge(one, [*history, int(one.version)])
+        return self.version(version)
+
+    def rollback(self) -> tuple[ModelVersion, ModelVersion]:
+        """Put the champion before today's in charge again.
+
+        Returns:
+            The version that is in charge now, and the one that was.
+
+        Raises:
+            TrackingError: there was none before it.
+        """
+        known = {int(one.version) for one in self.versions()}
+        history = [number for number in self.history() if number in known]
+        if len(history) < 2:
+            found = f"champions {history}" if history else "no champion"
+            raise TrackingError(f"{found} of {self.name}", "two to roll back to the first", _HINT)
+        left = self.version(history[-1])
+        self.client.set_model_version_tag(self.name, left.version, ROLLED_BACK_TAG, _now())
+        self._put_in_charge(self.version(history[-2]), history[:-1])
+        return self.version(history[-2]), left
+
+    def challenge(self, version: str) -> None:
+        """Let a version stand beside the champion."""
+        self.client.set_registered_model_alias(self.name, CHALLENGER, version)
+
+    def history(self) -> list[int]:
+        """Versions in the order in which they came to be champion; the last one is today's."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            tags = self.client.get_registered_model(self.name).tags
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return []
+            raise
+        past = [int(number) for number in tags.get(HISTORY_TAG, "").split(",") if number]
+        today = self.alias(CHAMPION)  # someone may have moved the alias in the UI
+        if today is not None and (not past or past[-1] != int(today.version)):
+            past.append(int(today.version))
+        return past
+
+    def _put_in_charge(self, one: ModelVersion, history: list[int]) -> None:
+        self.client.set_registered_model_alias(self.name, CHAMPION, one.version)
+        text = ",".join(str(number) for number in history)
+        self.client.set_registered_model_tag(self.name, HISTORY_TAG, text)
+        self.client.set_model_version_tag(self.name, one.version, PROMOTED_TAG, _now())
+        challenger = self.alias(CHALLENGER)
+        if challenger is not None and int(challenger.version) == int(one.version):
+            self.client.delete_registered_model_alias(self.name, CHALLENGER)
+
+    def _mode_of_run(self, run_id: str | None) -> Any:
+        return self.client.get_run(run_id).data.tags.get(MODE_TAG) if run_id else None
+
+
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(timespec="seconds")
+
+
+def open_registry(uri: str) -> Registry:
+    """The registry of a tracking store.
+
+    Args:
+        uri: of the tracking store.
+
+    Raises:
+        TrackingError: it does not answer, or nothing has been tracked in it yet.
+    """
+    from lifemiles_forecasting.tracking.store import has_content, probe, switch_telemetry_off
+
+    probe(uri)
+    if not has_content(uri):
+        raise TrackingError(
+            "no tracked run", "one with a registered model", "Run `kedro run` first"
+        )
+    switch_telemetry_off()
+    from mlflow.tracking import MlflowClient
+
+    return Registry(MlflowClient(tracking_uri=uri, registry_uri=uri))
+
+
+def version_rows(registry: Registry) -> list[dict[str, Any]]:
+    """Every version as a plain row, newest first."""
+    roles = {}
+    for name in (CHALLENGER, CHAMPION):
+        one = registry.alias(name)
+        roles |= {one.version: name} if one else {}
+    return [
+        {
+            "version": int(one.version),
+            "role": roles.get(one.version),
+            "trained_until": one.tags.get("trained_until"),
+            "target": one.tags.get("target"),
+            MODE_TAG: one.tags.get(MODE_TAG),
+            "gate": one.tags.get("gate_status"),
+            "wape": _number(one.tags.get("gate_wape")),
+            "champion_wape": _number(one.tags.get("gate_champion_wape")),
+            "promoted_at": one.tags.get(PROMOTED_TAG),
+            "rolled_back_at": one.tags.get(ROLLED_BACK_TAG),
+            "reasons": one.tags.get("gate_reasons"),
+            "training_run": one.run_id,
+        }
+        for one in registry.versions()
+    ]
+
+
+def _number(text: str | None) -> float | None:
+    return None if text is None else float(text)

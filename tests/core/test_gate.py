@@ -1,0 +1,170 @@
+"""The gate: every bound holds on its own, and the champion is measured on days it has not seen."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lifemiles_forecasting.core import backtest, gate
+from lifemiles_forecasting.core import columns as c
+from lifemiles_forecasting.core.backtest import BLEND
+from lifemiles_forecasting.core.config import DataSettings, GateSettings, ReportSettings
+from lifemiles_forecasting.core.events import no_events
+from lifemiles_forecasting.core.fleet_of_run import fleet_of_run, recipe_of
+from lifemiles_forecasting.core.synthetic import generate_series
+
+REPORT = ReportSettings(tiers={}, metrics=())
+GOOD = {"success_rate": 100.0, "bias": 3.0, "wape": 30.0, "naive_wape": 40.0}
+
+
+def covered(verdict="ok", share=80.0):
+    row = dict.fromkeys(c.COVERAGE, 0)
+    row |= {c.GROUP: "overall", c.VALUE: "all", c.VERDICT: verdict, "coverage_80_open": share}
+    return pd.DataFrame([row | {"open_points": 5_000}])
+
+
+def fleet(study, result, everyone, **how):
+    recipe = recipe_of(study, result, "billings", DataSettings(columns={}))
+    return fleet_of_run(study, result, everyone, recipe, no_events(), **how)
+
+
+@pytest.fixture(scope="module")
+def new(study, result):
+    return gate.Tested(study, result, "billings", study.series, GOOD, covered())
+
+
+@pytest.fixture(scope="module")
+def itself(study, result):
+    """A champion that was trained on the same data in the same way."""
+    return gate.Incumbent("3", fleet(study, result, study.series, before_test=True))
+
+
+@pytest.fixture(scope="module")
+def earlier(study, make_study):
+    """A champion that was trained two weeks ago."""
+    known = study.series.until(len(study.series.dates) - 14)
+    before = make_study(known, min_samples=60)
+    return gate.Incumbent("2", fleet(before, backtest.run(before), known, before_test=True))
+
+
+def judge(new, incumbent=None, **changes):
+    settings = GateSettings(**changes.pop("settings", {}))
+    return gate.judge(dataclasses.replace(new, **changes), incumbent, settings, REPORT)
+
+
+def test_first_model_passes_by_itself(new):
+    verdict = judge(new)
+    assert verdict.passed
+    assert gate.as_table(verdict) == {"status": "passed", "reasons": [], "champion": ""}
+
+
+@pytest.mark.parametrize(
+    ("figure", "value", "reason"),
+    [
+        ("success_rate", 94.9, "success rate 94.9 %, expected at least 95 %"),
+        ("bias", -10.1, "bias -10.1 %, expected within 10 % of 0"),
+        ("bias", 10.1, "bias +10.1 %, expected within 10 % of 0"),
+        ("wape", 40.1, "WAPE 40.10 %, expected at most the 40.00 % of the naive forecast"),
+        ("wape", np.nan, "WAPE nan %, expected at most the 40.00 % of the naive forecast"),
+        ("bias", np.nan, "bias +nan %, expected within 10 % of 0"),
+    ],
+)
+def test_each_bound_of_the_model_itself(new, figure, value, reason):
+    assert judge(new, measured=GOOD | {figure: value}).reasons == (reason,)
+
+
+def test_on_the_bounds_it_passes(new):
+    measured = {"success_rate": 95.0, "bias": -10.0, "wape": 40.0, "naive_wape": 40.0}
+    assert judge(new, measured=measured).passed
+
+
+def test_intervals_that_do_not_hold_are_a_reason(new):
+    (reason,) = judge(new, coverage=covered("too_low", 60.0)).reasons
+    assert reason.startswith("the 80 % intervals are too narrow: they hold 60.0 %")
+
+
+def test_the_same_model_again_is_no_worse(new, itself):
+    verdict = judge(new, itself)
+    assert verdict.passed
+    figures = verdict.figures
+    assert figures["wape"] == pytest.approx(figures["champion_wape"], abs=1e-9)
+    assert verdict.champion == "3"
+
+
+def test_figures_are_those_of_the_test_window(new, study, result, itself):
+    """Against the sum over the store-days that the backtest's own table has."""
+    table = backtest.to_frame(study, result)
+    last = table[(table[c.ORIGIN] == table[c.ORIGIN].max()) & (table[c.CANDIDATE] == BLEND)]
+    wape = 100 * (last[c.Y] - last[c.Y_HAT]).abs().sum() / last[c.Y].abs().sum()
+    figures = judge(new, itself).figures
+    assert figures["wape"] == pytest.approx(wape)
+    assert figures["store_days"] == len(last)
+
+
+def test_a_worse_model_stays_a_challenger_and_the_margin_decides(new, study, earlier):
+    other = dict(new.result.y_hat)
+    key = BLEND, study.windows[-1]
+    other[key] = other[key] * 1.6
+    worse = dataclasses.replace(new.result, y_hat=other)
+    verdict = judge(new, earlier, result=worse)
+    (reason,) = verdict.reasons
+    ours, theirs = verdict.figures["wape"], verdict.figures["champion_wape"]
+    assert ours > 1.01 * theirs
+    assert reason == (
+        f"WAPE {ours:.2f} % against {theirs:.2f} % of champion version 2 on the same "
+        f"{verdict.figures['store_days']:,.0f} store-days, expected at most {1.01 * theirs:.2f} %"
+    )
+    margin = 100 * (ours / theirs - 1)
+    assert judge(new, earlier, result=worse, settings={"wape_margin": margin + 0.01}).passed
+    assert not judge(new, earlier, result=worse, settings={"wape_margin": margin - 0.01}).passed
+
+
+def test_champion_is_measured_without_the_days_of_the_window(new, study, earlier):
+    """Its forecast of the window is the same whatever was sold in the window."""
+    origin = study.windows[-1]
+    y = study.series.y.copy()
+    y[:, origin + 1 :] = np.where(np.isfinite(y[:, origin + 1 :]), 1e6, np.nan)
+    changed = dataclasses.replace(new.everyone, y=y)
+    known = new.everyone.until(origin + 1)
+    np.testing.assert_array_equal(
+        earlier.fleet.blend(known), earlier.fleet.blend(changed.until(origin + 1))
+    )
+    assert earlier.fleet.trained_until < study.series.dates[origin]
+
+
+def test_stores_that_the_champion_does_not_know_get_its_base():
+    """The new run has stores that opened since: they count, by what the champion would say."""
+    made = generate_series(n_stores=6, n_days=220)
+    known = made.series.take(np.arange(4))
+    from lifemiles_forecasting.core.study import build_study, prepare
+    from lifemiles_forecasting.core.synthetic import small_settings
+
+    def trained(series):
+        chosen, attempted = prepare(series, 14, 60, None)
+        study = build_study(chosen, attempted, 14, small_settings(), 7, 60)
+        return study, backtest.run(study)
+
+    old, (study, result) = trained(known), trained(made.series)
+    incumbent = gate.Incumbent("1", fleet(*old, known, before_test=True))
+    new = gate.Tested(study, result, "billings", study.series, GOOD, covered())
+    figures = gate.compare(new, incumbent.fleet)
+    assert np.isfinite(list(figures.values())).all()
+    assert figures["store_days"] == 14 * study.attempted.sum()
+
+
+def test_what_cannot_be_compared_stays_a_challenger(new, itself, study, result):
+    gone = gate.Incumbent("3", None, "no files")
+    assert judge(new, gone).reasons == (
+        "champion version 3 could not be measured on this window: no files",
+    )
+    assert judge(new, itself, target="miles").reasons == (
+        "target miles, expected billings as champion version 3",
+    )
+    final = gate.Incumbent("3", fleet(study, result, study.series))
+    (reason,) = judge(new, final).reasons
+    assert "it cannot be measured on days that it has seen" in reason
+    longer = dataclasses.replace(study, horizon=28)
+    assert judge(new, itself, study=longer).reasons == (
+        "horizon 28, expected 14 as champion version 3",
+    )

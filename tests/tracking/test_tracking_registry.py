@@ -1,0 +1,130 @@
+"""Versions of the registered model in a real SQLite store: who is in charge, and who was."""
+
+import mlflow
+import pytest
+
+from lifemiles_forecasting.core.errors import TrackingError
+from lifemiles_forecasting.tracking.names import CHALLENGER, CHAMPION, HISTORY_TAG, REGISTERED_MODEL
+from lifemiles_forecasting.tracking.registry import Registry, open_registry, version_rows
+
+
+@pytest.fixture
+def registry(client):
+    return Registry(client)
+
+
+@pytest.fixture
+def add(registry, tmp_path):
+    """A function that registers a logged model of a run of its own."""
+    data = tmp_path / "data"
+    data.mkdir()
+
+    def adder(mode="full", **tags):
+        with mlflow.start_run(tags={"training_mode": mode}) as run:
+            logged = mlflow.pyfunc.log_model(
+                name="model",
+                loader_module="lifemiles_forecasting.tracking.fleet",
+                data_path=str(data),
+                pip_requirements=["mlflow"],
+            )
+        tags = {"training_mode": mode} | tags if mode else tags
+        return registry.add(logged.model_uri, run.info.run_id, tags).version
+
+    return adder
+
+
+def test_nothing_is_there_at_first(registry, client):
+    assert registry.versions() == []
+    assert registry.alias(CHAMPION) is None
+    assert registry.history() == []
+    assert version_rows(registry) == []
+    message = (
+        f"found no champion among the versions of {REGISTERED_MODEL}; "
+        "expected one that a full training run left. "
+        "Run `kedro run`, or see `kedro registry show` for why there is no champion"
+    )
+    with pytest.raises(TrackingError, match=message):
+        registry.chosen(None, CHAMPION)
+    with pytest.raises(TrackingError, match=r"found no version 4 of .*; expected one of none yet"):
+        registry.promote(4)
+    with pytest.raises(TrackingError, match=r"found no champion of .*; expected two to roll back"):
+        registry.rollback()
+
+
+def test_promotions_are_remembered_and_taken_back(registry, client, add):
+    one, two, three = add(), add(), add()
+    for version in (one, three, two):
+        registry.promote(version)
+        assert registry.alias(CHAMPION).version == version
+    assert registry.history() == [int(one), int(three), int(two)]
+    now, left = registry.rollback()
+    assert (now.version, left.version) == (three, two)
+    assert registry.alias(CHAMPION).version == three
+    assert "rolled_back_at" in registry.version(two).tags
+    assert registry.rollback()[0].version == one
+    with pytest.raises(TrackingError, match=r"found champions \[1\]"):
+        registry.rollback()
+    assert registry.alias(CHAMPION).version == one
+    assert client.get_registered_model(REGISTERED_MODEL).tags[HISTORY_TAG] == str(one)
+
+
+def test_promoting_the_champion_again_changes_nothing(registry, add):
+    version = add()
+    registry.promote(version)
+    registry.promote(version)
+    assert registry.history() == [int(version)]
+
+
+def test_a_challenger_that_is_promoted_is_none_any_more(registry, add):
+    first, second = add(), add()
+    registry.promote(first)
+    registry.challenge(second)
+    assert registry.alias(CHALLENGER).version == second
+    registry.promote(second)
+    assert registry.alias(CHALLENGER) is None
+    assert registry.alias(CHAMPION).version == second
+
+
+def test_a_limited_run_never_takes_charge(registry, client, add):
+    limited = add("limited")
+    by_hand = add("limited", training_mode="")  # as someone may register it in the UI
+    for version in (limited, by_hand):
+        with pytest.raises(TrackingError, match="which was trained on a part of the stores"):
+            registry.promote(version)
+    assert registry.alias(CHAMPION) is None
+
+
+def test_a_champion_that_was_set_in_the_ui_counts(registry, client, add):
+    first, second = add(), add()
+    registry.promote(first)
+    client.set_registered_model_alias(REGISTERED_MODEL, CHAMPION, second)
+    assert registry.history() == [1, 2]
+    assert registry.rollback()[0].version == first
+
+
+def test_a_deleted_version_is_passed_over(registry, client, add):
+    versions = [add() for _ in range(3)]
+    for version in versions:
+        registry.promote(version)
+    client.delete_model_version(REGISTERED_MODEL, versions[1])
+    assert registry.rollback()[0].version == versions[0]
+
+
+def test_rows_tell_role_and_reasons(registry, client, add):
+    first = add(gate_status="passed", trained_until="2024-01-01", target="billings")
+    second = add(gate_status="failed", gate_reasons="bias +12.0 %", gate_wape="31.5000")
+    registry.promote(first)
+    registry.challenge(second)
+    newest, oldest = version_rows(open_registry(mlflow.get_tracking_uri()))
+    assert (newest["version"], newest["role"], newest["gate"]) == (2, CHALLENGER, "failed")
+    assert (newest["reasons"], newest["wape"]) == ("bias +12.0 %", 31.5)
+    assert (oldest["version"], oldest["role"], oldest["trained_until"]) == (
+        1,
+        CHAMPION,
+        "2024-01-01",
+    )
+
+
+def test_an_empty_store_is_no_registry(tmp_path):
+    with pytest.raises(TrackingError, match="found no tracked run; expected a registered model"):
+        open_registry(f"sqlite:///{tmp_path / 'none.db'}")
