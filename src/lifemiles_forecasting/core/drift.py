@@ -277,7 +277,7 @@ def _reasons(row: object, wrong: bool, shifted: bool) -> str:
     if wrong and np.isfinite(row.error_before):
         said.append(f"error {row.error / row.error_before:.1f} times its backtest")
     elif wrong:
-        said.append(f"error {row.error / row.error_limit:.1f} times the limit of all stores")
+        said.append("error above the limit of all stores")
     if shifted:
         said.append(f"sells {'more' if row.shift > 0 else 'less'} than forecast")
     return "; ".join(said)

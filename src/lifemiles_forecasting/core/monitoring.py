@@ -139,11 +139,18 @@ def join_actuals(past: pd.DataFrame, actuals: Actuals) -> Tested:
         Forecasts of the period's days.
 
     Raises:
-        InputError: a run forecasts a store-day twice.
+        InputError: a run forecasts a store-day twice, or no day that was forecast has come.
     """
+    past = past[past[c.FORECAST].notna()]  # a store that was asked for and is not known has none
     _refuse_duplicates(past)
     dates = past[c.DATE].to_numpy().astype("datetime64[D]")
     inside = (dates >= actuals.first) & (dates <= actuals.last)
+    if not inside.any():
+        raise InputError(
+            f"no forecast of a day from {actuals.first} to {actuals.last}, only of days to come",
+            "transactions of days that an earlier run has forecast",
+            "Come back when there are newer ones, or train with an earlier --params=as_of=DATE.",
+        )
     every = past[inside]
     if (every[c.STATUS] == FALLBACK).any():
         own_first = (every[c.STATUS] == FALLBACK).to_numpy().argsort(kind="stable")

@@ -112,14 +112,14 @@ def render_report(content: ReportContent, settings: ReportSettings) -> str:
         "percent": partial(percent, texts=texts),
         "named": lambda value, kind: named(texts, kind, str(value)),
     }
-    return environment.from_string(_resource("report.html")).render(
+    return environment.from_string(resource("report.html")).render(
         t=texts,
         settings=settings,
         language=settings.language,
         # only scripts that carry it run; from the content, so that the same run gives the same file
         nonce=hashlib.sha256((data + series).encode()).hexdigest()[:32],
-        css=Markup(_resource("report.css")),  # noqa: S704 -- our own files and JSON made safe
-        js=Markup(_resource("report.js")),  # noqa: S704
+        css=Markup(resource("report.css")),  # noqa: S704 -- our own files and JSON made safe
+        js=Markup(resource("report.js")),  # noqa: S704
         plotly_js=Markup(get_plotlyjs()),  # noqa: S704
         data=Markup(data),  # noqa: S704
         series=Markup(series),  # noqa: S704
@@ -136,7 +136,8 @@ def _of_this_run(content: ReportContent) -> ReportContent:
     return replace(content, frames=frames, table=table)
 
 
-def _resource(name: str) -> str:
+def resource(name: str) -> str:
+    """Read a template, style or script of this package."""
     return files("lifemiles_forecasting.report").joinpath(name).read_text(encoding="utf-8")
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +14,7 @@ from lifemiles_forecasting.core.errors import InputError
 from lifemiles_forecasting.core.intervals import NAMES
 from lifemiles_forecasting.core.monitoring import PastForecasts
 from lifemiles_forecasting.tracking.lifecycle import PIPELINE_LEVEL, SCORING_LEVEL
+from lifemiles_forecasting.tracking.store import without_credentials
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,26 +64,36 @@ class ForecastArchive:
             try:
                 table = self._table(run, first)
             except (OSError, pa.ArrowException, MlflowException) as error:
-                left_out[str(run.info.run_name)] = str(error).partition("\n")[0]
+                left_out[str(run.info.run_name)] = _reason(error)
                 continue
             if len(table):
                 tables.append(table)
         if not tables:
-            experiment = self.client.get_experiment(self.experiment_id).name
-            raise InputError(
-                f"no forecast of {target} for {first} or later in the {len(runs[:max_runs])} "
-                f"newest runs of experiment {experiment!r}",
-                "one that a training or scoring run made before",
-                "Forecast with `kedro run`, and come back when there are newer transactions.",
-            )
+            raise self._nothing(target, first, len(runs[:max_runs]), left_out)
         # one dictionary of names for all runs, so that a store's id is there once and not per day
         frame = pa.concat_tables(tables).unify_dictionaries().to_pandas()
         frame[c.ORIGIN] = frame[c.DATE] - frame[c.HORIZON].to_numpy().astype("timedelta64[D]")
         return PastForecasts(frame, len(tables), left_out, len(runs) > max_runs)
 
+    def _nothing(
+        self, target: str, first: np.datetime64, runs: int, left_out: Mapping[str, str]
+    ) -> InputError:
+        name = self.client.get_experiment(self.experiment_id).name
+        found = f"no forecast of {target} for {first} or later in experiment {name!r} ({runs} runs"
+        found += "".join(f"; {run} cannot be read: {why}" for run, why in [*left_out.items()][:1])
+        return InputError(
+            f"{found})",
+            "one that a training or scoring run made before",
+            "Forecast with `kedro run`, and come back when there are newer transactions.",
+        )
+
     def _runs(self, target: str, most: int) -> list[Run]:
         """The newest runs that may count, of both levels."""
-        found = [run for level in (PIPELINE_LEVEL, SCORING_LEVEL) for run in self._of_level(level, target, most)]
+        found = [
+            run
+            for level in (PIPELINE_LEVEL, SCORING_LEVEL)
+            for run in self._of_level(level, target, most)
+        ]
         return sorted(found, key=lambda run: run.info.start_time, reverse=True)[:most]
 
     def _of_level(self, level: str, target: str, most: int) -> Iterator[Run]:
@@ -115,6 +127,12 @@ class ForecastArchive:
         with TemporaryDirectory() as folder:
             path = self.client.download_artifacts(run.info.run_id, f"{FOLDER}/{FILE}", folder)
             return _read(Path(path), run, first)
+
+
+def _reason(error: Exception) -> str:
+    """The first line of a message; addresses in it may hold passwords and signatures."""
+    line = str(error).partition("\n")[0]
+    return re.sub(r"\w+://\S+", lambda found: without_credentials(found[0]), line)
 
 
 def _read(path: Path, run: Run, first: np.datetime64) -> pa.Table:
