@@ -64,7 +64,7 @@ class ForecastArchive:
             try:
                 table = self._table(run, first)
             except (OSError, pa.ArrowException, MlflowException) as error:
-                left_out[str(run.info.run_name)] = _reason(error)
+                left_out[f"{run.info.run_name} ({run.info.run_id})"] = _reason(error)
                 continue
             if len(table):
                 tables.append(table)
