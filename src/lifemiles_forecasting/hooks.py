@@ -30,6 +30,8 @@ OTHER_RUNS = {
     "monitoring": (lifecycle.MONITORING_LEVEL, "Monitoring"),
 }
 
+MODES = {"all": "full", "drifted": "drifted"}  # how a run trains, by what it trains anew
+
 guard = lifecycle.RunGuard()
 
 
@@ -40,7 +42,7 @@ class ForecastingHooks:
         self._project_path = Path()
         self._environment = ""
         self._config: dict[str, Any] = {}
-        self._limited = False
+        self._mode = ""
         self._shown_by = ""
 
     @hook_impl(tryfirst=True)  # before kedro-mlflow, which retries a missing server for minutes
@@ -85,7 +87,7 @@ class ForecastingHooks:
         level, title = OTHER_RUNS.get(names, (lifecycle.PARTIAL_LEVEL, names))
         tags = {
             "run_level": lifecycle.PIPELINE_LEVEL if trains else level,
-            "training_mode": "limited" if self._limited else "full",
+            "training_mode": self._mode,
             "environment": self._environment,
             "kedro_env": self._environment,
             **git_state(self._project_path),
@@ -113,7 +115,7 @@ class ForecastingHooks:
         from lifemiles_forecasting.tracking.flat import flatten
 
         parsed = parse(Parameters, raw)
-        self._limited = parsed.max_stores is not None
+        self._mode = "limited" if parsed.max_stores is not None else MODES[parsed.retrain]
         # what is in the files comes last: kedro-mlflow logs those values again for each node
         self._config = flatten(parsed.model_dump(mode="json")) | flatten(raw)
 
