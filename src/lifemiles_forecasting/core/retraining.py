@@ -61,6 +61,17 @@ class Kept:
         return set(known) - self.stores
 
 
+@dataclass(frozen=True)
+class TrainingPlan:
+    """Which stores a run trains.
+
+    Attributes:
+        kept: what stays of the model in charge; None where every store is trained anew.
+    """
+
+    kept: Kept | None = None
+
+
 def drifted_stores(drift: pd.DataFrame | None) -> frozenset[str]:
     """The stores that monitoring found to have drifted.
 

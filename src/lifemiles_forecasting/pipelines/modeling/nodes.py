@@ -10,13 +10,13 @@ if TYPE_CHECKING:  # heavy, and this module is imported at every kedro command
 
     from lifemiles_forecasting.core.backtest import Backtest
     from lifemiles_forecasting.core.results import FleetReader, RunRecord, StoreRun
-    from lifemiles_forecasting.core.retraining import Kept
+    from lifemiles_forecasting.core.retraining import TrainingPlan
     from lifemiles_forecasting.core.study import Study
 
 logger = logging.getLogger(__name__)
 
 
-def choose_kept(
+def plan_training(
     *,
     registered_fleets: FleetReader,
     last_drift: pd.DataFrame | None,
@@ -24,33 +24,33 @@ def choose_kept(
     target: str,
     horizon: int,
     modeling: dict[str, Any],
-) -> Kept | None:
-    """What stays of the model in charge; nothing where every store is trained anew.
+) -> TrainingPlan:
+    """Which stores are trained anew, and what stays of the model in charge.
 
     Raises:
         TrackingError: there is no model in charge.
         InputError: no store is known to have drifted.
         ConfigError: the model in charge does not go with this run.
     """
-    if retrain == "all":
-        return None
     from lifemiles_forecasting.core import retraining
     from lifemiles_forecasting.core.config import ModelSettings, parse
 
+    if retrain == "all":
+        return retraining.TrainingPlan()
     stores = retraining.drifted_stores(last_drift)
     champion = registered_fleets.read(None, "champion")
     before_test = registered_fleets.read_before_test(champion)
     kept = retraining.Kept(champion.version, champion.fleet, before_test, stores)
     retraining.check_same(kept, target, horizon, parse(ModelSettings, modeling))
     logger.info("Version %s is kept but for %s stores.", kept.version, len(stores))
-    return kept
+    return retraining.TrainingPlan(kept)
 
 
 def build_study(  # noqa: PLR0913, PLR0917 - every run-time parameter is an input of its own
     panel: pd.DataFrame,
     stores: pd.DataFrame,
     planned_events: pd.DataFrame,
-    kept: Kept | None,
+    training_plan: TrainingPlan,
     modeling: dict[str, Any],
     horizon: int,
     min_samples: int,
@@ -69,8 +69,9 @@ def build_study(  # noqa: PLR0913, PLR0917 - every run-time parameter is an inpu
     settings = parse(ModelSettings, modeling)
     everyone = Series.from_frames(panel, stores)
     chosen, attempted = study.prepare(everyone, horizon, min_samples, max_stores)
+    events, kept = planned_events, training_plan.kept
     built = study.build_study(
-        chosen, attempted, horizon, settings, seed, min_samples, events=planned_events, kept=kept
+        chosen, attempted, horizon, settings, seed, min_samples, events=events, kept=kept
     )
     retraining.check_study(built)
     return built

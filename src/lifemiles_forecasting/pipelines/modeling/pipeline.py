@@ -15,7 +15,7 @@ def create_pipeline(**_: object) -> Pipeline:
     return Pipeline(
         [
             Node(
-                nodes.choose_kept,
+                nodes.plan_training,
                 inputs={
                     "registered_fleets": "registered_fleets",
                     "last_drift": "last_drift",
@@ -24,8 +24,8 @@ def create_pipeline(**_: object) -> Pipeline:
                         for name in ("retrain", "target", "horizon", "modeling")
                     },
                 },
-                outputs="kept",
-                name="choose_kept",
+                outputs="training_plan",
+                name="plan_training",
             ),
             Node(
                 nodes.build_study,
@@ -33,7 +33,7 @@ def create_pipeline(**_: object) -> Pipeline:
                     "panel",
                     "stores",
                     "planned_events",
-                    "kept",
+                    "training_plan",
                     *(f"params:{name}" for name in RUN_PARAMETERS),
                 ],
                 outputs="study",
