@@ -54,9 +54,9 @@ class Tracked:
 def nightly(few_stores, tmp_path_factory, copy_project):
     """Run the nightly job against a store; the address may hold credentials."""
 
-    def run(address, experiment):
+    def run(address, experiment, **variables):
         project = copy_project(tmp_path_factory.mktemp("nightly"))
-        variables = {"MLFLOW_TRACKING_URI": address, "LIFEMILES_EXPERIMENT": experiment}
+        variables |= {"MLFLOW_TRACKING_URI": address, "LIFEMILES_EXPERIMENT": experiment}
         result = project.kedro("run", "--env=production", parameters(few_stores), **variables)
         assert result.returncode == 0, result.stderr
         return project, experiment, result
@@ -76,9 +76,9 @@ def served(nightly, mlflow_server):
 
 @pytest.fixture(scope="module")
 def direct(nightly, postgres, mlflow_server):
-    """Straight into the same database, beside the server."""
+    """Straight into the same database, beside the server, which is the model registry."""
     uri = postgres.uri(mlflow_server.database)
-    project, *rest = nightly(uri, "Direct")
+    project, *rest = nightly(uri, "Direct", MLFLOW_REGISTRY_URI=mlflow_server.uri)
     return Tracked(project, uri, *rest)
 
 

@@ -180,7 +180,7 @@ def test_probe_accepts_a_server_whose_api_answers(health, stand_in):
             "it answers 401, so MLFLOW_TRACKING_USERNAME and _PASSWORD, or MLFLOW_",
         ),
         (200, 403, "it answers 403, so MLFLOW_TRACKING_USERNAME"),
-        (200, 404, "it answers 404, but not as an MLflow server does"),
+        (200, 404, "its API answers 404 Not Found"),
     ],
 )
 def test_probe_refuses_a_server_that_refuses_us(health, api, problem, stand_in):
@@ -194,7 +194,7 @@ def test_probe_refuses_a_server_that_refuses_us(health, api, problem, stand_in):
 
 def test_probe_refuses_a_web_page(stand_in):
     address = stand_in(content_type="text/html")
-    with pytest.raises(TrackingError, match="it answers 200, but not as an MLflow server does"):
+    with pytest.raises(TrackingError, match="it answers, but not as an MLflow server does"):
         probe(f"http://{address}")
 
 

@@ -244,9 +244,10 @@ def _api_problem(uri: str) -> str:
         return "it does not answer to MLflow"
     if answer.status_code in {401, 403}:
         return f"it answers {answer.status_code}, so {_LOGIN_VARIABLES}, are missing or wrong"
-    if answer.status_code != HTTPStatus.OK or "json" not in answer.headers.get("Content-Type", ""):
-        return f"it answers {answer.status_code}, but not as an MLflow server does"
-    return ""
+    if answer.status_code != HTTPStatus.OK:
+        return f"its API answers {answer.status_code} {answer.reason}"
+    is_json = "json" in answer.headers.get("Content-Type", "")
+    return "" if is_json else "it answers, but not as an MLflow server does"
 
 
 def _port_problem(uri: str, patience: float) -> str:
