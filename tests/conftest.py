@@ -13,7 +13,7 @@ from typing import Any
 
 # before anything imports MLflow or Kedro
 os.environ.update(MLFLOW_DISABLE_TELEMETRY="true", DO_NOT_TRACK="1", KEDRO_DISABLE_TELEMETRY="1")
-os.environ["no_proxy"] = "127.0.0.1"  # the services of the tests are on this machine
+os.environ["no_proxy"] = "127.0.0.1,localhost"  # the services of the tests are on this machine
 
 import pandas as pd
 import pytest

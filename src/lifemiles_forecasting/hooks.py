@@ -157,21 +157,9 @@ def tracking_config(loader: AbstractConfigLoader, project_path: Path) -> dict[st
     Raises:
         ConfigError: an environment variable that it takes a value from is not set.
     """
-    from omegaconf.errors import InterpolationResolutionError
-
     from lifemiles_forecasting.tracking import store
 
-    try:
-        config = dict(loader["mlflow"])
-    except InterpolationResolutionError as error:
-        missing = re.search(r"Environment variable '(.+?)' not found", str(error))
-        if missing is None:
-            raise
-        raise ConfigError(
-            f"no environment variable {missing[1]}",
-            f"it to be set, because {error.full_key} of mlflow.yml is taken from it",
-            "Set it, or choose another --env",
-        ) from None
+    config = _mlflow_yml(loader)
     server = dict(config.get("server") or {})
     uri = store.absolute_uri(server.get("mlflow_tracking_uri"), project_path)
     registry_uri = server.get("mlflow_registry_uri") or None
@@ -184,6 +172,22 @@ def tracking_config(loader: AbstractConfigLoader, project_path: Path) -> dict[st
         creation["artifact_location"] = store.artifact_location(uri, project_path)
     experiment["create_experiment_kwargs"] = creation
     return {**config, "server": server, "tracking": {**tracking, "experiment": experiment}}
+
+
+def _mlflow_yml(loader: AbstractConfigLoader) -> dict[str, Any]:
+    from omegaconf.errors import InterpolationResolutionError
+
+    try:
+        return dict(loader["mlflow"])
+    except InterpolationResolutionError as error:
+        missing = re.search(r"Environment variable '(.+?)' not found", str(error))
+        if missing is None:
+            raise
+        raise ConfigError(
+            f"no environment variable {missing[1]}",
+            f"it to be set, because {error.full_key} of mlflow.yml is taken from it",
+            "Set it, or choose another --env",
+        ) from None
 
 
 def probe_servers(server: Mapping[str, Any]) -> None:
