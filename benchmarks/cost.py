@@ -17,7 +17,9 @@ STAGES = {
     "backtest, choice and refit": ("run_backtest", "run_backtest"),
     "forecasts and metrics": ("describe_fits", "evaluate_stores"),
     "report and figures": ("build_report", "draw_figures"),
-    "tracking": ("package_run_record", "package_store_runs"),
+    "gate": ("judge_model", "judge_model"),
+    "tracking": ("package_store_runs", "package_store_runs"),
+    "registration": ("register_model", "register_model"),
 }
 
 

@@ -1,7 +1,8 @@
 """Measure again what RESULTS.md says: `make bench`, or `python benchmarks/run.py [SECTION ...]`.
 
-Sections: sample and structured (ours beside every peer), cost, reading, scale. The last two are
-larger than the sample (8.9 million rows; 1,115 stores x 942 days) and are run only when named.
+Sections: sample and structured (ours beside every peer), cost, tracking, reading, scale. The last
+three are run only when named; the last two are larger than the sample (8.9 million rows; 1,115
+stores x 942 days).
 Forecasts of peers are kept in benchmarks/.cache; --fresh makes everything anew in one run.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import re
 import tempfile
 from datetime import date
 from importlib.metadata import version
@@ -22,6 +24,7 @@ TITLES = {
     "cost": "Cost on the sample (`billings`)",
     "reading": "Reading 8.9 million rows",
     "scale": "1,115 stores x 942 days (synthetic)",
+    "tracking": "Tracking a nested run",
 }
 PACKAGES = ("catboost", "duckdb", "kedro", "mlflow", "numpy", "pandas", "scikit-learn")
 
@@ -36,9 +39,19 @@ def _section(name: str, folder: Path, fresh: bool) -> str:
         import cost
 
         return cost.measure(folder / "cost")
+    if name == "tracking":
+        import tracking
+
+        return tracking.measure(folder / "tracking", _training_seconds())
     import scale
 
     return scale.reading(folder) if name == "reading" else scale.training(folder)
+
+
+def _training_seconds() -> float | None:
+    """Per store, as `scale` has measured them last."""
+    found = re.search(r"Per store: training ([\d.]+) s", RESULTS.read_text())
+    return float(found[1]) if found else None
 
 
 def _machine() -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 # before anything imports MLflow or Kedro
 os.environ.update(MLFLOW_DISABLE_TELEMETRY="true", DO_NOT_TRACK="1", KEDRO_DISABLE_TELEMETRY="1")
+os.environ["no_proxy"] = "127.0.0.1,localhost"  # the services of the tests are on this machine
 
 import pandas as pd
 import pytest
@@ -20,7 +21,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = "lifemiles_forecasting"
 SAMPLE = ROOT / "data" / "01_raw" / "transactions"
-OWN_VARIABLES = ("MLFLOW_TRACKING_URI", "KEDRO_", "LIFEMILES_", "SLURM_")
+OWN_VARIABLES = ("MLFLOW_TRACKING_", "MLFLOW_REGISTRY_URI", "KEDRO_", "LIFEMILES_", "SLURM_")
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,29 @@ def few_stores(tmp_path_factory: pytest.TempPathFactory) -> Path:
         store = pd.MultiIndex.from_frame(month[["Partner Code", "Store Code"]])
         month[store.isin(largest.union(rare))].to_csv(folder / name, index=False)
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Any]:
+    """A PostgreSQL cluster of the tests' own, `services.Postgres`."""
+    pytest.importorskip("psycopg", reason="the Python package psycopg is missing")
+    import services
+
+    binaries = services.postgres_binaries()
+    if binaries is None:
+        pytest.skip("PostgreSQL is missing; as root, tests/setup_postgres.sh installs Debian's")
+    with services.postgres_cluster(binaries) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(postgres: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """`mlflow server` with PostgreSQL as its store, `services.MlflowServer`."""
+    import services
+
+    uri = postgres.create_database("tracking")
+    with services.mlflow_server(uri, tmp_path_factory.mktemp("mlflow_server")) as server:
+        yield server
 
 
 @pytest.fixture

@@ -175,11 +175,15 @@ def test_unknown_environment_is_one_clear_error(filled, kedro_explore):
 
 def test_serve_becomes_the_ui_on_loopback(filled, kedro_explore, monkeypatch):
     started = []
-    monkeypatch.setattr(explore.os, "execv", lambda _, command: started.append(command[1:]))
+
+    def become(_, command, variables):
+        started.append((command[1:], variables["MLFLOW_BACKEND_STORE_URI"]))
+
+    monkeypatch.setattr(explore.os, "execve", become)
     assert kedro_explore(filled, "--serve").exit_code == 0
     assert kedro_explore(filled, "--serve", "--port", "5055").exit_code == 0
-    command = ["-m", "mlflow", "ui", "--backend-store-uri", filled, "--host", "127.0.0.1", "--port"]
-    assert started == [[*command, "5000"], [*command, "5055"]]
+    command = ["-m", "mlflow", "ui", "--host", "127.0.0.1", "--port"]
+    assert started == [([*command, "5000"], filled), ([*command, "5055"], filled)]
 
 
 def test_serve_points_to_the_ui_of_a_server(kedro_explore):

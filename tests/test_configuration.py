@@ -100,6 +100,16 @@ def test_environment_is_a_difference_to_base(env, server, monkeypatch):
     assert changed
 
 
+def test_production_takes_its_addresses_and_its_experiment_from_the_environment(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow.example")
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", "http://registry.example")
+    monkeypatch.setenv("LIFEMILES_EXPERIMENT", "Nightly")
+    config = tracking_config(loader("production"), ROOT)
+    assert config["server"]["mlflow_tracking_uri"] == "http://mlflow.example"
+    assert config["server"]["mlflow_registry_uri"] == "http://registry.example"
+    assert config["tracking"]["experiment"]["name"] == "Nightly"
+
+
 def test_cluster_takes_folders_and_workers_from_the_scheduler(monkeypatch):
     monkeypatch.setenv("LIFEMILES_DATA_ROOT", "/shared/out")
     monkeypatch.setenv("LIFEMILES_RAW_TRANSACTIONS", "/shared/in")

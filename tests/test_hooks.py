@@ -14,8 +14,8 @@ import pytest
 from kedro.config import OmegaConfigLoader
 from mlflow.tracking import MlflowClient
 
-from lifemiles_forecasting.core.errors import ConfigError
-from lifemiles_forecasting.hooks import check_environment, tracking_config
+from lifemiles_forecasting.core.errors import ConfigError, TrackingError
+from lifemiles_forecasting.hooks import check_environment, probe_servers, tracking_config
 from lifemiles_forecasting.settings import CONFIG_LOADER_ARGS
 
 ROOT = Path(__file__).parents[1]
@@ -288,6 +288,26 @@ def test_tracking_config_follows_the_environment_variable(project, monkeypatch):
     assert config["server"]["mlflow_tracking_uri"] == "https://mlflow.example"
     creation = config["tracking"]["experiment"]["create_experiment_kwargs"]
     assert creation["artifact_location"] is None
+
+
+def test_tracking_config_anchors_the_model_registry_too(project, monkeypatch):
+    monkeypatch.delenv("MLFLOW_REGISTRY_URI", raising=False)
+    assert tracking_config(loader_of(project), project)["server"]["mlflow_registry_uri"] is None
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", "")
+    assert tracking_config(loader_of(project), project)["server"]["mlflow_registry_uri"] is None
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", "sqlite:///registry.db")
+    server = tracking_config(loader_of(project), project)["server"]
+    assert server["mlflow_registry_uri"] == f"sqlite:///{project}/registry.db"
+
+
+def test_model_registry_that_is_not_there_is_refused_like_a_tracking_store(tmp_path):
+    store = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    probe_servers({"mlflow_tracking_uri": store, "mlflow_registry_uri": None})
+    probe_servers({"mlflow_tracking_uri": store, "mlflow_registry_uri": store})
+    with pytest.raises(TrackingError, match=r"no usable MLflow model registry at sqlite:.* folder"):
+        probe_servers(
+            {"mlflow_tracking_uri": store, "mlflow_registry_uri": f"sqlite:///{tmp_path}"}
+        )
 
 
 def test_an_environment_that_changes_one_key_keeps_the_others(project):

@@ -187,19 +187,6 @@ def test_member_ids_leave_in_nothing_but_the_quarantine(together):
     assert {"mlflow.db", "report.html", "forecasts.csv", "panel.parquet", "state.json"} <= set(seen)
 
 
-def test_production_tracks_where_the_environment_says(fresh_project, few_stores, tmp_path):
-    uri = f"sqlite:///{tmp_path / 'server.db'}"
-    variables = {"MLFLOW_TRACKING_URI": uri, "LIFEMILES_EXPERIMENT": "Nightly"}
-    parameters = f"--params=raw_transactions={few_stores},max_stores=2"
-    result = fresh_project.kedro("run", "--env=production", parameters, **variables)
-    assert result.returncode == 0, result.stderr
-    client = MlflowClient(tracking_uri=uri)
-    experiment = client.get_experiment_by_name("Nightly")
-    (parent,) = client.search_runs([experiment.experiment_id], "tags.run_level = 'pipeline'")
-    assert parent.data.tags["environment"] == "production"
-    assert not (fresh_project.folder / "mlflow.db").exists()
-
-
 def test_a_store_that_fails_is_visible_counted_and_covered(run, monkeypatch):
     """One store's own models raise; the other stores go on."""
     victim, attempt = "CJGRO_367", parallel.attempt

@@ -74,8 +74,8 @@ def explore(uri: str, question: Question, form: str) -> None:
     """
     from lifemiles_forecasting.tracking.store import has_content, probe, switch_telemetry_off
 
-    probe(uri)
     switch_telemetry_off()
+    probe(uri)
     tables = answer(uri, question) if has_content(uri) else {}
     if not tables:
         click.echo(_EMPTY, err=True)
@@ -128,9 +128,10 @@ def serve(uri: str, port: int) -> None:
         click.echo(f"The tracking server has its own UI: {without_credentials(uri)}")
         return
     click.echo(f"MLflow UI at http://127.0.0.1:{port} (Ctrl-C ends it)", err=True)
-    address = ["--host", "127.0.0.1", "--port", str(port)]
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, *address]
-    os.execv(command[0], command)  # noqa: S606 - our own interpreter, no shell
+    command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
+    # not as an argument: everyone on the machine could read a database's password there
+    variables = {**os.environ, "MLFLOW_BACKEND_STORE_URI": uri}
+    os.execve(command[0], command, variables)  # noqa: S606 - our own interpreter, no shell
 
 
 def as_json(tables: Tables) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 import logging
 import re
+from collections.abc import Generator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +34,7 @@ OTHER_RUNS = {
 }
 
 _OR_PANEL_ALONE = ", or `kedro run --pipelines=data_processing`"
+MODES = {"all": "full", "drifted": "drifted"}  # how a run trains, by what it trains anew
 
 guard = lifecycle.RunGuard()
 
@@ -43,7 +46,7 @@ class ForecastingHooks:
         self._project_path = Path()
         self._environment = ""
         self._config: dict[str, Any] = {}
-        self._limited = False
+        self._mode = ""
         self._shown_by = ""
 
     @hook_impl(tryfirst=True)  # before kedro-mlflow, which retries a missing server for minutes
@@ -52,9 +55,9 @@ class ForecastingHooks:
 
         Raises:
             ConfigError: the environment or a parameter is unknown, or a value cannot be used.
-            TrackingError: the tracking store does not answer.
+            TrackingError: the tracking store or the model registry does not answer.
         """
-        from lifemiles_forecasting.tracking.store import probe, switch_telemetry_off, tune_sqlite
+        from lifemiles_forecasting.tracking import store
 
         loader = context.config_loader
         check_environment(loader)
@@ -62,9 +65,10 @@ class ForecastingHooks:
         self._environment = loader.env or loader.default_run_env
         self._read_parameters(loader["parameters"])
         loader["mlflow"] = tracking_config(loader, self._project_path)
-        probe(loader["mlflow"]["server"]["mlflow_tracking_uri"])
-        switch_telemetry_off()
-        tune_sqlite()
+        store.switch_telemetry_off()
+        store.keep_stdout_clean()
+        store.tune_sqlite()
+        probe_servers(loader["mlflow"]["server"])
 
     @hook_impl  # after kedro-mlflow, which opens the run
     def before_pipeline_run(
@@ -74,6 +78,7 @@ class ForecastingHooks:
 
         Raises:
             InputError: the pipeline starts from what another one has not left yet.
+            TrackingError: the run's artifacts cannot be placed.
         """
         from lifemiles_forecasting.tracking.provenance import git_state
 
@@ -83,12 +88,13 @@ class ForecastingHooks:
         check_inputs(pipeline, catalog)
         if run_id is None:  # tracking is switched off for this pipeline
             return
+        lifecycle.check_artifacts(run_id)
         trains = writes_store_runs(pipeline, catalog)
         names = "+".join(run_params.get("pipeline_names") or ["partial"])
         level, title = OTHER_RUNS.get(names, (lifecycle.PARTIAL_LEVEL, names))
         tags = {
             "run_level": lifecycle.PIPELINE_LEVEL if trains else level,
-            "training_mode": "limited" if self._limited else "full",
+            "training_mode": self._mode,
             "environment": self._environment,
             "kedro_env": self._environment,
             **git_state(self._project_path),
@@ -105,10 +111,24 @@ class ForecastingHooks:
         if self._shown_by:
             logger.info("See this run with `kedro mlflow ui` or `%s`", self._shown_by)
 
-    @hook_impl  # after kedro-mlflow, which closes the run as failed
-    def on_pipeline_error(self) -> None:
-        """The run has been closed; nothing is left to look after."""
-        guard.release()
+    @hook_impl(wrapper=True)  # around kedro-mlflow, which closes the run as failed
+    def on_pipeline_error(self, error: Exception) -> Generator[None, Any, Any]:
+        """Let the run be closed, after which nothing is left to look after.
+
+        Raises:
+            TrackingError: it cannot be closed, because the tracking store has gone away.
+        """
+        from mlflow.exceptions import MlflowException
+
+        lost = lifecycle.lost_store(error)
+        if lost is None:
+            results = yield
+            guard.release()
+            return results
+        with lifecycle.without_retries(), suppress(MlflowException):
+            yield
+        guard.abandon()
+        raise lost from error
 
     def _read_parameters(self, raw: dict[str, Any]) -> None:
         """Check the parameters and keep them flat, defaults of absent ones included."""
@@ -116,7 +136,7 @@ class ForecastingHooks:
         from lifemiles_forecasting.tracking.flat import flatten
 
         parsed = parse(Parameters, raw)
-        self._limited = parsed.max_stores is not None
+        self._mode = "limited" if parsed.max_stores is not None else MODES[parsed.retrain]
         # what is in the files comes last: kedro-mlflow logs those values again for each node
         self._config = flatten(parsed.model_dump(mode="json")) | flatten(raw)
 
@@ -137,7 +157,9 @@ def check_environment(loader: AbstractConfigLoader) -> None:
 
 
 def tracking_config(loader: AbstractConfigLoader, project_path: Path) -> dict[str, Any]:
-    """`mlflow.yml` with addresses that do not depend on the current folder.
+    """`mlflow.yml` with addresses that do not depend on the current folder and hold no password.
+
+    A server's user and password go to the environment variables that MLflow reads.
 
     Args:
         loader: Kedro's configuration loader.
@@ -146,12 +168,28 @@ def tracking_config(loader: AbstractConfigLoader, project_path: Path) -> dict[st
     Raises:
         ConfigError: an environment variable that it takes a value from is not set.
     """
+    from lifemiles_forecasting.tracking import store
+
+    config = _mlflow_yml(loader)
+    server = dict(config.get("server") or {})
+    uri = store.absolute_uri(server.get("mlflow_tracking_uri"), project_path)
+    registry_uri = server.get("mlflow_registry_uri") or None
+    server["mlflow_tracking_uri"] = store.credentials_to_environment(uri)
+    server["mlflow_registry_uri"] = registry_uri and store.absolute_uri(registry_uri, project_path)
+    tracking = dict(config.get("tracking") or {})
+    experiment = dict(tracking.get("experiment") or {})
+    creation = dict(experiment.get("create_experiment_kwargs") or {})
+    if creation.get("artifact_location") is None:
+        creation["artifact_location"] = store.artifact_location(uri, project_path)
+    experiment["create_experiment_kwargs"] = creation
+    return {**config, "server": server, "tracking": {**tracking, "experiment": experiment}}
+
+
+def _mlflow_yml(loader: AbstractConfigLoader) -> dict[str, Any]:
     from omegaconf.errors import InterpolationResolutionError
 
-    from lifemiles_forecasting.tracking.store import absolute_uri, artifact_location
-
     try:
-        config = dict(loader["mlflow"])
+        return dict(loader["mlflow"])
     except InterpolationResolutionError as error:
         missing = re.search(r"Environment variable '(.+?)' not found", str(error))
         if missing is None:
@@ -161,17 +199,23 @@ def tracking_config(loader: AbstractConfigLoader, project_path: Path) -> dict[st
             f"it to be set, because {error.full_key} of mlflow.yml is taken from it",
             "Set it, or choose another --env",
         ) from None
-    server = dict(config.get("server") or {})
-    server["mlflow_tracking_uri"] = absolute_uri(server.get("mlflow_tracking_uri"), project_path)
-    tracking = dict(config.get("tracking") or {})
-    experiment = dict(tracking.get("experiment") or {})
-    creation = dict(experiment.get("create_experiment_kwargs") or {})
-    if creation.get("artifact_location") is None:
-        creation["artifact_location"] = artifact_location(
-            server["mlflow_tracking_uri"], project_path
-        )
-    experiment["create_experiment_kwargs"] = creation
-    return {**config, "server": server, "tracking": {**tracking, "experiment": experiment}}
+
+
+def probe_servers(server: Mapping[str, Any]) -> None:
+    """Make sure that the tracking store answers, and the model registry where it is another one.
+
+    Args:
+        server: group `server` of `tracking_config`.
+
+    Raises:
+        TrackingError: one does not.
+    """
+    from lifemiles_forecasting.tracking.store import probe
+
+    uri, registry_uri = server["mlflow_tracking_uri"], server["mlflow_registry_uri"]
+    probe(uri)
+    if registry_uri not in {None, uri}:
+        probe(registry_uri, store="model registry")
 
 
 def check_inputs(pipeline: Pipeline, catalog: CatalogProtocol) -> None:

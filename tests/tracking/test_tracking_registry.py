@@ -14,21 +14,21 @@ def registry(client):
 
 
 @pytest.fixture
-def add(registry, tmp_path):
-    """A function that registers a logged model of a run of its own."""
+def add(registry, client, tmp_path):
+    """A function that registers one logged model as a version of another run each time."""
     data = tmp_path / "data"
     data.mkdir()
+    with mlflow.start_run():
+        uri = mlflow.pyfunc.log_model(
+            name="model",
+            loader_module="lifemiles_forecasting.tracking.fleet",
+            data_path=str(data),
+            pip_requirements=["mlflow"],
+        ).model_uri
 
     def adder(mode="full", **tags):
-        with mlflow.start_run(tags={"training_mode": mode}) as run:
-            logged = mlflow.pyfunc.log_model(
-                name="model",
-                loader_module="lifemiles_forecasting.tracking.fleet",
-                data_path=str(data),
-                pip_requirements=["mlflow"],
-            )
-        tags = {"training_mode": mode} | tags if mode else tags
-        return registry.add(logged.model_uri, run.info.run_id, tags).version
+        run = client.create_run("1", tags={"training_mode": mode})
+        return registry.add(uri, run.info.run_id, {"training_mode": mode} | tags).version
 
     return adder
 
@@ -126,5 +126,7 @@ def test_rows_tell_role_and_reasons(registry, client, add):
 
 
 def test_an_empty_store_is_no_registry(tmp_path):
-    with pytest.raises(TrackingError, match="found no tracked run; expected a registered model"):
+    with pytest.raises(
+        TrackingError, match="found no tracked run; expected one with a registered model"
+    ):
         open_registry(f"sqlite:///{tmp_path / 'none.db'}")

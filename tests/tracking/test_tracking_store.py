@@ -13,6 +13,7 @@ from lifemiles_forecasting.core.errors import TrackingError
 from lifemiles_forecasting.tracking.store import (
     absolute_uri,
     artifact_location,
+    credentials_to_environment,
     has_content,
     probe,
     switch_telemetry_off,
@@ -129,27 +130,122 @@ def test_probe_does_not_wait_for_a_server_that_never_answers(monkeypatch):
     assert time.monotonic() - started < 3
 
 
+@pytest.fixture
+def stand_in():
+    """A server that gives `/health` and MLflow's API these statuses; whom it knows it lets in."""
+    servers = []
+
+    def start(health=200, api=200, authorization=None, content_type="application/json"):
+        class Answer(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.answer(health)
+
+            def do_POST(self):
+                known = authorization in {None, self.headers.get("Authorization")}
+                self.answer(api if known else 401)
+
+            def answer(self, status):
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                self.send_response(status)
+                self.send_header("Content-Type", content_type)
+                self.end_headers()
+                self.wfile.write(b"{}")
+
+            def log_message(self, *_):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return f"127.0.0.1:{server.server_port}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize("health", [200, 401, 404])
+def test_probe_accepts_a_server_whose_api_answers(health, stand_in):
+    probe(f"http://{stand_in(health)}/")
+
+
 @pytest.mark.parametrize(
-    ("status", "usable"), [(200, True), (404, True), (401, True), (503, False)]
+    ("health", "api", "problem"),
+    [
+        (503, 200, "its gateway answers 503 Service Unavailable"),
+        (
+            200,
+            401,
+            "it answers 401, so MLFLOW_TRACKING_USERNAME and _PASSWORD, or MLFLOW_",
+        ),
+        (200, 403, "it answers 403, so MLFLOW_TRACKING_USERNAME"),
+        (200, 404, "its API answers 404 Not Found"),
+    ],
 )
-def test_probe_of_a_server_that_answers(status, usable, monkeypatch):
-    class Answer(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(status)
-            self.end_headers()
+def test_probe_refuses_a_server_that_refuses_us(health, api, problem, stand_in):
+    address = stand_in(health, api)
+    with pytest.raises(TrackingError) as caught:
+        probe(f"http://me:secret@{address}")
+    assert str(caught.value).startswith(
+        f"found no usable MLflow tracking store at http://{address} ({problem}"
+    )
 
-        def log_message(self, *_):
-            pass
 
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with http.server.HTTPServer(("127.0.0.1", 0), Answer) as server:
-        threading.Thread(target=server.handle_request, daemon=True).start()
-        uri = f"http://127.0.0.1:{server.server_port}/"
-        if usable:
-            probe(uri)
-        else:
-            with pytest.raises(TrackingError, match="its gateway answers 503"):
-                probe(uri)
+def test_probe_refuses_a_web_page(stand_in):
+    address = stand_in(content_type="text/html")
+    with pytest.raises(TrackingError, match="it answers, but not as an MLflow server does"):
+        probe(f"http://{address}")
+
+
+def test_probe_of_a_model_registry_names_its_own_variable(stand_in):
+    with pytest.raises(TrackingError, match=r"MLflow model registry at .* Check MLFLOW_REGISTRY_"):
+        probe(f"http://{stand_in(503)}", store="model registry")
+
+
+def test_credentials_in_the_address_of_a_server_reach_it_by_the_environment(stand_in, monkeypatch):
+    for name in ("USERNAME", "PASSWORD", "TOKEN"):
+        monkeypatch.setenv(f"MLFLOW_TRACKING_{name}", "")  # and put back afterwards
+    address = stand_in(authorization="Basic bWU6YTpiQC8=")  # me, a:b@/
+    assert credentials_to_environment(f"http://me:a%3Ab%40%2F@{address}/x") == f"http://{address}/x"
+    assert os.environ["MLFLOW_TRACKING_USERNAME"] == "me"
+    assert os.environ["MLFLOW_TRACKING_PASSWORD"] == "a:b@/"
+    probe(f"http://{address}")
+
+
+def test_a_token_of_the_environment_reaches_the_server(stand_in, monkeypatch):
+    address = stand_in(authorization="Bearer abc")
+    with pytest.raises(TrackingError, match="it answers 401"):
+        probe(f"http://{address}")
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "abc")
+    probe(f"http://{address}")
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["http://host:5000", "http://me@host", "postgresql://me:secret@host/db", "sqlite:///a@b:c.db"],
+)
+def test_other_addresses_stay_as_they_are(uri, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_PASSWORD", raising=False)
+    assert credentials_to_environment(uri) == uri
+    assert "MLFLOW_TRACKING_PASSWORD" not in os.environ
+
+
+def test_probe_signs_in_to_a_database(postgres):
+    uri = postgres.create_database("probed")
+    probe(uri)
+    for wrong, reason in (
+        (postgres.uri("probed", password="wrong:secret"), "password authentication failed"),
+        (postgres.uri("nowhere"), 'database "nowhere" does not exist'),
+        (uri.replace("%40", "@"), "must be percent-encoded"),
+        (uri.replace("%3A", "/"), "must be percent-encoded"),
+        (uri.replace("postgresql", "mysql+nodriver"), "Can't load plugin"),
+    ):
+        started = time.monotonic()
+        with pytest.raises(TrackingError, match=reason) as caught:
+            probe(wrong)
+        assert time.monotonic() - started < 5
+        assert "secret" not in str(caught.value).lower()
 
 
 def test_probe_leaves_what_it_does_not_know_to_mlflow():

@@ -101,6 +101,8 @@ def run(study: Study) -> Backtest:
     for (name, k), variant in chosen.items():
         y_hat[name, origins[k]] = fits.by[variant, origins[k]].forecast
     weights = _combine(study, fits, y_hat)
+    if study.kept is not None:
+        weights = _keep_others(study, y_hat, weights)
     return Backtest(
         y_hat,
         weights,
@@ -159,6 +161,23 @@ def _combine(study: Study, fits: Fits, y_hat: dict) -> np.ndarray:
             weights[alone | ~np.isfinite(weights).all(axis=1)] = only_base
         y_hat[BLEND, origin] = _finished(study, y_hat, weights, origin)
     return weights
+
+
+def _keep_others(study: Study, y_hat: dict, weights: np.ndarray) -> np.ndarray:
+    """Let the stores that are not trained anew be forecast by the model in charge.
+
+    Returns:
+        (S, K) with the weights of that model for them.
+    """
+    kept, others = study.kept, ~study.attempted
+    for origin in (*study.windows, study.last):
+        history = study.series.until(origin + 1)
+        theirs = kept.blend(history, refit=origin == study.last)
+        known = others & np.isfinite(theirs).all(axis=1)
+        y_hat[BLEND, origin][known] = theirs[known]
+    before = kept.weights(study.series.store_ids)
+    known = others & np.isfinite(before).all(axis=1)
+    return np.where(known[:, None], before, weights)
 
 
 def _no_worse(study: Study, y_hat: dict, earlier: tuple[int, ...]) -> dict[str, float]:

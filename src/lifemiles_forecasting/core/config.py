@@ -182,6 +182,7 @@ class Parameters(Closed):
     horizon: int = Field(28, ge=1, le=180)
     min_samples: int = Field(56, ge=28)
     max_stores: int | None = Field(None, ge=1)
+    retrain: Literal["all", "drifted"] = "all"
     as_of: date | None = None
     seed: int = Field(7, ge=0)
     data_root: str
@@ -202,6 +203,12 @@ class Parameters(Closed):
     def _real_date(cls, value: Any) -> Any:
         # a bare number such as 20170630 would pass for seconds since 1970
         return str(value) if isinstance(value, int) else value
+
+    @model_validator(mode="after")
+    def _one_choice_of_stores(self) -> Parameters:
+        if self.retrain == "drifted" and self.max_stores is not None:
+            raise ValueError("retrain=drifted without max_stores: each of them chooses stores")
+        return self
 
 
 def _known_keys(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:

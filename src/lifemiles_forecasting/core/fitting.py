@@ -91,13 +91,15 @@ class Fits:
 
 def variants(study: Study) -> dict[str, list[Variant]]:
     """Every size of every learner that is configured, by candidate."""
-    chosen = study.settings.candidates
-    sizes = {
+    chosen, kept = study.settings.candidates, study.kept
+    sizes: dict[str, Any] = {
         "direct": study.settings.direct.sizes,
         "recursive": study.settings.recursive.sizes,
         "local_catboost": study.settings.local_catboost.sizes,
         "ridge": study.settings.ridge.alphas,
     }
+    if kept is not None:
+        sizes |= {name: [kept.final.recipe["sizes"][name]] for name in POOLED if name in chosen}
     return {name: [(name, size) for size in sizes[name]] for name in LEARNED if name in chosen}
 
 
@@ -106,9 +108,9 @@ def learner(study: Study, variant: Variant, names: tuple[str, ...]) -> Learner:
     name, size = variant
     if name == "ridge":
         return RidgeLearner(study.settings.ridge.alphas[size], names)
-    group = getattr(study.settings, name)
+    sizes = getattr(study.settings, name).sizes
     borders = POOLED_BORDERS if name in POOLED else LOCAL_BORDERS
-    return CatBoostLearner(group.sizes[size], names, study.seed, borders)
+    return CatBoostLearner(sizes[size], names, study.seed, borders)
 
 
 def _columns(study: Study, name: str, cutoff: int) -> np.ndarray:
@@ -135,6 +137,7 @@ class Job:
         columns: the features of the training rows that it may use; none for the recursive
             model, which makes its own.
         keep: whether its model and its fitted values are wanted too.
+        given: a model of all stores that is used as it is instead of being fitted.
     """
 
     variant: Variant
@@ -142,6 +145,7 @@ class Job:
     method: Learner
     columns: np.ndarray
     keep: bool
+    given: Model | None = None
 
     @property
     def key(self) -> tuple[Variant, int]:
@@ -155,6 +159,8 @@ def _pooled_model(rows: Rows, job: Job, sample: tuple[int, int]) -> Model | None
     Returns:
         None where it is too early for any rows.
     """
+    if job.given is not None:
+        return job.given
     seed, most = sample
     known = np.flatnonzero((rows.due <= job.cutoff) & np.isfinite(rows.y))
     if len(known) > most:
@@ -197,7 +203,7 @@ def _pooled_task(rows: Rows, job: Job, sample: tuple[int, int], at: Features) ->
         return Fit(np.full(at.base.shape, np.nan), fitted, {}), time.perf_counter() - start
     if job.keep:
         known = rows.due <= job.cutoff
-        fitted[known] = model.predict(rows.X[np.ix_(known, job.columns)])
+        fitted[known] = model.predict(columns_of(rows.X[known], rows.names, model.features))
     fit_ = Fit(pooled_forecast(model, at), fitted, {-1: model} if job.keep else {})
     return fit_, time.perf_counter() - start
 
@@ -207,9 +213,10 @@ def _recursive_task(
 ) -> tuple[Fit, float]:
     """Fit the model of a single step and go `horizon` of them; the seconds that it took."""
     start = time.perf_counter()
-    steps = recursive.Steps.of(history, calendar, horizon)
     seed, most = sample
-    model = recursive.fit(steps, job.method, most, seed, MIN_LOCAL_ROWS)
+    yearly = None if job.given is None else True
+    steps = recursive.Steps.of(history, calendar, horizon, yearly=yearly)
+    model = job.given or recursive.fit(steps, job.method, most, seed, MIN_LOCAL_ROWS)
     nothing = np.zeros(0, np.float32)
     if model is None:
         forecast = np.full((len(history.y), horizon), np.nan)
@@ -338,7 +345,10 @@ def _job(study: Study, variant: Variant, cutoff: int, keep: bool) -> Job:
     recursive_ = variant[0] == "recursive"
     columns = np.zeros(0, int) if recursive_ else _columns(study, variant[0], cutoff)
     method = learner(study, variant, feature_names(study, variant[0], cutoff))
-    return Job(variant, cutoff, method, columns, keep)
+    given = None
+    if study.kept is not None and variant[0] in POOLED:
+        given = study.kept.pooled(variant[0], refit=cutoff == study.last)
+    return Job(variant, cutoff, method, columns, keep, given)
 
 
 def _chunks(

@@ -97,6 +97,16 @@ def _models(
         if name in POOLED and -1 in models:
             pooled[name] = models[-1]
         elif name in LOCAL:
-            used = {str(ids[s]): m for s, m in models.items() if weight[s] > 0}
+            used: dict[str, Model] = _kept_models(study, name, cutoff)
+            used |= {str(ids[s]): m for s, m in models.items() if weight[s] > 0}
             own |= {name: used} if used else {}
     return pooled, own
+
+
+def _kept_models(study: Study, name: str, cutoff: int) -> dict[str, Model]:
+    """Own models of the stores that are not trained anew."""
+    if study.kept is None:
+        return {}
+    fleet = study.kept.final if cutoff == study.last else study.kept.before_test
+    known = fleet.own.get(name, {})
+    return {store: known[store] for store in known if store not in study.kept.stores}

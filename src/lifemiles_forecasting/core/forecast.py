@@ -48,9 +48,10 @@ def statuses(modelled: set[str], everyone: Series) -> np.ndarray:
 
 
 def modelled_stores(study: Study, result: Backtest) -> set[str]:
-    """Ids of the stores that were attempted and did not fail."""
+    """Ids of the stores that were attempted and did not fail, or whose models are kept."""
     failed = {failure.store_id for failure in result.fits.failures}
-    return set(study.series.store_ids[study.attempted]) - failed
+    kept = study.kept.modelled() if study.kept else set()
+    return (set(study.series.store_ids[study.attempted]) - failed) | kept
 
 
 def forecast_all(

@@ -93,3 +93,6 @@ class FleetReader(Protocol):
 
     def read(self, version: int | None, alias: str) -> LoadedVersion:
         """Read one: by its number, else by its alias."""
+
+    def read_before_test(self, known: LoadedVersion) -> FleetModel:
+        """Read a version as it was before its test window."""

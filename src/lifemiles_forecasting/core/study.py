@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,9 @@ from lifemiles_forecasting.core.errors import InputError
 from lifemiles_forecasting.core.features import MIN_HISTORY
 from lifemiles_forecasting.core.rows import Rows, collect
 from lifemiles_forecasting.core.series import Series
+
+if TYPE_CHECKING:
+    from lifemiles_forecasting.core.retraining import Kept
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class Study:
         settings: backtest, candidates and combination.
         seed: of every learner.
         min_samples: active days that a store needs for models of its own.
+        kept: the model in charge, where only some stores are trained anew.
     """
 
     series: Series
@@ -39,6 +44,7 @@ class Study:
     settings: ModelSettings
     seed: int
     min_samples: int = MIN_HISTORY
+    kept: Kept | None = None
 
     @property
     def last(self) -> int:
@@ -64,7 +70,10 @@ class Study:
         weights of the first scored window be chosen on something earlier too.
         """
         origins = [self.last - self.horizon * k for k in range(self.settings.n_windows + 1, 0, -1)]
-        return tuple(origin for origin in origins if origin >= MIN_HISTORY - 1)
+        first = MIN_HISTORY - 1
+        if self.kept is not None:  # no window is forecast by models that have seen it
+            first = max(first, int(np.searchsorted(self.series.dates, self.kept.since)))
+        return tuple(origin for origin in origins if origin >= first)
 
     @property
     def scored(self) -> tuple[int, ...]:
@@ -122,8 +131,11 @@ def build_study(  # noqa: PLR0913 - what a run is about
     min_samples: int = MIN_HISTORY,
     *,
     events: pd.DataFrame | None = None,
+    kept: Kept | None = None,
 ) -> Study:
     """Look holidays and planned events up and build the training rows."""
     calendar = Calendar.of(series, horizon, settings.holidays, events)
     rows = collect(series, calendar, horizon, settings.origin_step)
-    return Study(series, calendar, rows, attempted, horizon, settings, seed, min_samples)
+    if kept is not None:
+        attempted = attempted & np.isin(series.store_ids, list(kept.stores))
+    return Study(series, calendar, rows, attempted, horizon, settings, seed, min_samples, kept)

@@ -7,15 +7,20 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
+
+from lifemiles_forecasting.core.errors import TrackingError
 
 logger = logging.getLogger(__name__)
 
 PIPELINE_LEVEL, PARTIAL_LEVEL = "pipeline", "partial"
 SCORING_LEVEL, MONITORING_LEVEL = "scoring", "monitoring"
 TRAINING_NAME = "Training_Pipeline_"
+_PROXIED = "mlflow-artifacts:"
+_RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 
 
 def active_run_id() -> str | None:
@@ -24,6 +29,29 @@ def active_run_id() -> str | None:
 
     run = mlflow.active_run()
     return run.info.run_id if run else None
+
+
+def check_artifacts(run_id: str) -> None:
+    """Make sure that a run's artifacts do not go through a server that is not the one we talk to.
+
+    Raises:
+        TrackingError: the experiment was made by a server, and we write to its database directly.
+    """
+    import mlflow
+    from mlflow.tracking import MlflowClient
+
+    from lifemiles_forecasting.tracking.store import without_credentials
+
+    uri = mlflow.get_tracking_uri()
+    run = MlflowClient().get_run(run_id)
+    if uri.startswith(("http://", "https://")) or not run.info.artifact_uri.startswith(_PROXIED):
+        return
+    name = mlflow.get_experiment(run.info.experiment_id).name
+    raise TrackingError(
+        f"experiment {name!r} at {without_credentials(uri)}, whose artifacts go through a server",
+        "the address of that server, because a database takes no artifacts in",
+        "Set MLFLOW_TRACKING_URI to it, or LIFEMILES_EXPERIMENT to another name",
+    )
 
 
 def describe(run_id: str, config: Mapping[str, Any], tags: Mapping[str, str]) -> str:
@@ -78,6 +106,49 @@ def leave_closed(run_id: str) -> None:
             mlflow.end_run(status)
 
 
+def lost_store(error: BaseException) -> TrackingError | None:
+    """Whether an error comes from a tracking store that went away during the run.
+
+    Args:
+        error: what stopped the run.
+
+    Returns:
+        What to say instead; nothing when the store answers, or MLflow had no part in the error.
+    """
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    from lifemiles_forecasting.tracking.store import probe
+
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, MlflowException):
+        seen = seen.__cause__ or seen.__context__
+    if seen is None:
+        return None
+    try:
+        probe(mlflow.get_tracking_uri())
+    except TrackingError as lost:
+        return TrackingError(
+            f"{lost.found}, which was there when the run began",
+            lost.expected,
+            "The run stays RUNNING there; start another one when the store is back",
+        )
+    return None
+
+
+@contextmanager
+def without_retries() -> Iterator[None]:
+    """MLflow's calls to a server fail at once, instead of after minutes."""
+    before = os.environ.get(_RETRIES)
+    os.environ[_RETRIES] = "0"
+    try:
+        yield
+    finally:
+        del os.environ[_RETRIES]
+        if before is not None:
+            os.environ[_RETRIES] = before
+
+
 class RunGuard:
     """Closes the parent run when the program is interrupted.
 
@@ -112,6 +183,18 @@ class RunGuard:
         for number, handler in self._replaced.items():
             signal.signal(number, handler)
         self._replaced.clear()
+
+    def abandon(self) -> None:
+        """Let go of a run whose store is gone, or MLflow would try to close it again at exit."""
+        import mlflow
+        from mlflow.exceptions import MlflowException
+
+        self._run_id, self._interrupted = None, False
+        with without_retries():
+            while active_run_id() is not None:
+                with suppress(MlflowException):  # it is off the stack all the same
+                    mlflow.end_run("FAILED")
+        self.release()
 
     def close(self, status: str) -> None:
         """End the run that is being looked after, if it still is.

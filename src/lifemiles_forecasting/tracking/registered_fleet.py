@@ -19,6 +19,7 @@ from lifemiles_forecasting.tracking.registry import MODE_TAG, Registry
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
+    from lifemiles_forecasting.core.fleet import FleetModel
     from lifemiles_forecasting.core.gate import Incumbent
     from lifemiles_forecasting.core.results import LoadedVersion, Registration
 
@@ -112,3 +113,11 @@ class RegisteredFleets:
         one = registry.chosen(version, alias)
         fleet = read_fleet(f"models:/{registry.name}/{one.version}")
         return LoadedVersion(str(one.version), one.run_id, fleet)
+
+    def read_before_test(self, known: LoadedVersion) -> FleetModel:
+        """Read a version as it was before its test window.
+
+        Raises:
+            TrackingError: its run has not kept it, or its files are not those that were logged.
+        """
+        return read_before_test(self.client, known.run_id)

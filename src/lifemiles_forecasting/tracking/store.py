@@ -12,19 +12,23 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from lifemiles_forecasting.core.errors import TrackingError
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 PATIENCE_SECONDS = 3.0
+LOGIN_SECONDS = 30.0  # a server or database that answers may open its own store first
 _SQLITE = "sqlite:///"
 _DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 _REMOTE_NAMES = {"databricks", "databricks-uc", "uc"}
 _GATEWAY_ERRORS = {502, 503, 504}  # MLflow would retry these for minutes
-_HINT = "Check MLFLOW_TRACKING_URI (or conf/base/mlflow.yml) and that the server is running"
+_VARIABLES = {"tracking store": "MLFLOW_TRACKING_URI", "model registry": "MLFLOW_REGISTRY_URI"}
+_UNREADABLE = "no address: signs such as @ / ? # in a user or password must be percent-encoded"
+_LOGIN_VARIABLES = "MLFLOW_TRACKING_USERNAME and _PASSWORD, or MLFLOW_TRACKING_TOKEN"
 
 
 def absolute_uri(uri: str | None, project_path: Path) -> str:
@@ -74,38 +78,66 @@ def without_credentials(uri: str) -> str:
     return re.sub(r"(?<=://).*@", "", address)
 
 
+def credentials_to_environment(uri: str) -> str:
+    """Hand the user and password in a server's address to MLflow by its environment variables.
+
+    MLflow prints the address it is given: at the end of every run, and in what it raises.
+
+    Args:
+        uri: a tracking URI; one that is not a server's, or has no password, stays as it is.
+
+    Returns:
+        The address alone.
+    """
+    try:
+        parts = urlsplit(uri)
+    except ValueError:  # no address at all, which `probe` says better
+        return uri
+    if parts.scheme not in {"http", "https"} or not (parts.username and parts.password):
+        return uri
+    os.environ["MLFLOW_TRACKING_USERNAME"] = unquote(parts.username)
+    os.environ["MLFLOW_TRACKING_PASSWORD"] = unquote(parts.password)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
 def has_content(uri: str) -> bool:
     """Whether there is a store to read at all: a SQLite file that is not there yet has nothing."""
     path = sqlite_path(uri)
     return path is None or (path.is_file() and path.stat().st_size > 0)
 
 
-def probe(uri: str, patience: float = PATIENCE_SECONDS) -> None:
-    """Make sure within seconds that the tracking store is there, before hours of training.
+def probe(uri: str, patience: float = PATIENCE_SECONDS, store: str = "tracking store") -> None:
+    """Make sure within seconds that an MLflow store lets us in, before hours of training.
+
+    MLflow itself would try again for minutes, also with a wrong password.
 
     Args:
-        uri: the absolute tracking URI.
+        uri: the absolute URI.
         patience: seconds to wait for an answer.
+        store: what it is: `tracking store` or `model registry`.
 
     Raises:
-        TrackingError: it is not; the message names the URI without its credentials.
+        TrackingError: it is not there, or refuses us; the message names the URI without its
+            credentials.
     """
     path = sqlite_path(uri)
     if path is not None:
         problem = _sqlite_problem(path)
     elif uri.startswith(("http://", "https://")):
         problem = _answer_within(patience, lambda: _http_problem(uri, patience))
+        problem = problem or _api_problem(uri)
     elif _dialect(uri) in _DATABASE_PORTS:
         problem = _answer_within(patience, lambda: _port_problem(uri, patience))
+        problem = problem or _answer_within(LOGIN_SECONDS, lambda: _login_problem(uri))
     elif uri.startswith("file:") or ("://" not in uri and uri not in _REMOTE_NAMES):
         problem = "MLflow no longer tracks into a folder of files"
     else:
         problem = ""
     if problem:
         raise TrackingError(
-            f"no usable MLflow tracking store at {without_credentials(uri)} ({problem})",
+            f"no usable MLflow {store} at {without_credentials(uri)} ({problem})",
             "a SQLite file (sqlite:///FILE), a database or an MLflow server that answers",
-            _HINT,
+            f"Check {_VARIABLES[store]} (or conf/base/mlflow.yml) and that the server is running",
         )
 
 
@@ -128,6 +160,11 @@ def switch_telemetry_off() -> None:
     from mlflow.telemetry import set_telemetry_client
 
     set_telemetry_client()  # it was made when MLflow was imported, before it could be told
+
+
+def keep_stdout_clean() -> None:
+    """Keep MLflow from printing two lines, and asking the server, for every run that ends."""
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 
 def _tune_connection(connection: Any, _record: Any) -> None:
@@ -187,13 +224,58 @@ def _http_problem(uri: str, patience: float) -> str:
     return ""
 
 
+def _api_problem(uri: str) -> str:
+    """Ask the server as MLflow will, with the credentials that MLflow will use."""
+    from mlflow.exceptions import MlflowException
+    from mlflow.utils.credentials import get_default_host_creds
+    from mlflow.utils.rest_utils import http_request
+
+    try:
+        answer = http_request(
+            get_default_host_creds(uri),
+            "/api/2.0/mlflow/experiments/search",
+            "POST",
+            json={"max_results": 1},
+            max_retries=1,
+            timeout=LOGIN_SECONDS,
+            raise_on_status=False,
+        )
+    except MlflowException:  # never its own words: they hold the address with all that is in it
+        return "it does not answer to MLflow"
+    if answer.status_code in {401, 403}:
+        return f"it answers {answer.status_code}, so {_LOGIN_VARIABLES}, are missing or wrong"
+    if answer.status_code != HTTPStatus.OK:
+        return f"its API answers {answer.status_code} {answer.reason}"
+    is_json = "json" in answer.headers.get("Content-Type", "")
+    return "" if is_json else "it answers, but not as an MLflow server does"
+
+
 def _port_problem(uri: str, patience: float) -> str:
     try:
         parts = urlsplit(uri)
-        address = parts.hostname or "localhost", parts.port or _DATABASE_PORTS[_dialect(uri)]
+        if parts.hostname is None:  # a socket of this machine, or named in the query
+            return ""
+        address = parts.hostname, parts.port or _DATABASE_PORTS[_dialect(uri)]
         socket.create_connection(address, timeout=patience).close()
-    except (OSError, ValueError) as error:
+    except ValueError:  # its own words hold what it took for a port
+        return _UNREADABLE
+    except OSError as error:
         return _reason(error)
+    return ""
+
+
+def _login_problem(uri: str) -> str:
+    """Sign in to a database; MLflow would repeat a wrong password for minutes."""
+    import sqlalchemy
+
+    if "@" in urlsplit(uri).netloc.rpartition("@")[0]:  # or a part of it is taken for the host
+        return _UNREADABLE
+    try:
+        sqlalchemy.create_engine(uri, poolclass=sqlalchemy.NullPool).connect().close()
+    except ModuleNotFoundError as error:
+        return f"its driver, the Python package {error.name}, is not installed"
+    except sqlalchemy.exc.SQLAlchemyError as error:
+        return " ".join(str(getattr(error, "orig", None) or error).split())
     return ""
 
 

@@ -107,7 +107,8 @@ class StoreRunWriter:
         with TemporaryDirectory() as folder:
             tags = _write_files(run, run_id, Path(folder))
             # the client would read the whole run back to learn this address
-            get_artifact_repository(artifact_uri).log_artifacts(folder)
+            repository = get_artifact_repository(artifact_uri, self.client.tracking_uri)
+            repository.log_artifacts(folder)
         return tags
 
 

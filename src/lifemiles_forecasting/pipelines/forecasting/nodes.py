@@ -75,7 +75,7 @@ def describe_scoring(
         )
     return RunRecord(
         params={
-            "model_version": chosen_model.version,
+            "scored_with": f"version {chosen_model.version}",
             "dataset_file": raw_transactions,
             "dataset_shape": str(panel.shape),
         },

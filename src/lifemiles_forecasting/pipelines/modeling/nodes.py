@@ -9,16 +9,48 @@ if TYPE_CHECKING:  # heavy, and this module is imported at every kedro command
     import pandas as pd
 
     from lifemiles_forecasting.core.backtest import Backtest
-    from lifemiles_forecasting.core.results import RunRecord, StoreRun
+    from lifemiles_forecasting.core.results import FleetReader, RunRecord, StoreRun
+    from lifemiles_forecasting.core.retraining import TrainingPlan
     from lifemiles_forecasting.core.study import Study
 
 logger = logging.getLogger(__name__)
+
+
+def plan_training(
+    *,
+    registered_fleets: FleetReader,
+    last_drift: pd.DataFrame | None,
+    retrain: str,
+    target: str,
+    horizon: int,
+    modeling: dict[str, Any],
+) -> TrainingPlan:
+    """Which stores are trained anew, and what stays of the model in charge.
+
+    Raises:
+        TrackingError: there is no model in charge.
+        InputError: no store is known to have drifted.
+        ConfigError: the model in charge does not go with this run.
+    """
+    from lifemiles_forecasting.core import retraining
+    from lifemiles_forecasting.core.config import ModelSettings, parse
+
+    if retrain == "all":
+        return retraining.TrainingPlan()
+    stores = retraining.drifted_stores(last_drift)
+    champion = registered_fleets.read(None, "champion")
+    before_test = registered_fleets.read_before_test(champion)
+    kept = retraining.Kept(champion.version, champion.fleet, before_test, stores)
+    retraining.check_same(kept, target, horizon, parse(ModelSettings, modeling))
+    logger.info("Version %s is kept but for %s stores.", kept.version, len(stores))
+    return retraining.TrainingPlan(kept)
 
 
 def build_study(  # noqa: PLR0913, PLR0917 - every run-time parameter is an input of its own
     panel: pd.DataFrame,
     stores: pd.DataFrame,
     planned_events: pd.DataFrame,
+    training_plan: TrainingPlan,
     modeling: dict[str, Any],
     horizon: int,
     min_samples: int,
@@ -30,16 +62,19 @@ def build_study(  # noqa: PLR0913, PLR0917 - every run-time parameter is an inpu
     Raises:
         InputError: no store has enough history for a backtest.
     """
-    from lifemiles_forecasting.core import study
+    from lifemiles_forecasting.core import retraining, study
     from lifemiles_forecasting.core.config import ModelSettings, parse
     from lifemiles_forecasting.core.series import Series
 
     settings = parse(ModelSettings, modeling)
     everyone = Series.from_frames(panel, stores)
     chosen, attempted = study.prepare(everyone, horizon, min_samples, max_stores)
-    return study.build_study(
-        chosen, attempted, horizon, settings, seed, min_samples, events=planned_events
+    events, kept = planned_events, training_plan.kept
+    built = study.build_study(
+        chosen, attempted, horizon, settings, seed, min_samples, events=events, kept=kept
     )
+    retraining.check_study(built)
+    return built
 
 
 def collect_warnings(

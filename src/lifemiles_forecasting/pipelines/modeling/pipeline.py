@@ -15,11 +15,25 @@ def create_pipeline(**_: object) -> Pipeline:
     return Pipeline(
         [
             Node(
+                nodes.plan_training,
+                inputs={
+                    "registered_fleets": "registered_fleets",
+                    "last_drift": "last_drift",
+                    **{
+                        name: f"params:{name}"
+                        for name in ("retrain", "target", "horizon", "modeling")
+                    },
+                },
+                outputs="training_plan",
+                name="plan_training",
+            ),
+            Node(
                 nodes.build_study,
                 inputs=[
                     "panel",
                     "stores",
                     "planned_events",
+                    "training_plan",
                     *(f"params:{name}" for name in RUN_PARAMETERS),
                 ],
                 outputs="study",
