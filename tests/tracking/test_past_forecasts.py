@@ -2,17 +2,21 @@
 
 import http.server
 import threading
+from dataclasses import dataclass
 from pathlib import Path
-from tempfile import gettempdir
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+from mlflow.tracking import MlflowClient
+from pyarrow import parquet
 
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.errors import InputError
 from lifemiles_forecasting.core.synthetic_run import synthetic_run
 from lifemiles_forecasting.tracking.past_forecasts import ForecastArchive
+from lifemiles_forecasting.tracking.store import tune_sqlite
 
 FIRST = np.datetime64("2018-01-04")  # the made-up runs forecast 2018-01-01 to 28
 
@@ -22,28 +26,51 @@ def forecasts():
     return synthetic_run(6).forecasts
 
 
-def leave(client, forecasts, name, *, started=0, target="billings", status="FINISHED", **tags):
-    """A run with its forecasts, as a scoring or training run leaves it; gives its folder."""
-    experiment = client.get_experiment_by_name("Training").experiment_id
-    tags = {"run_level": "scoring", **tags}
-    run = client.create_run(experiment, start_time=1_000 + started, tags=tags, run_name=name)
-    client.log_param(run.info.run_id, "target", target)
-    folder = Path(run.info.artifact_uri.removeprefix("file://")) / "forecasts"
-    folder.mkdir(parents=True)
-    if forecasts is not None:
-        forecasts.to_parquet(folder / "forecasts.parquet", index=False)
-    client.set_terminated(run.info.run_id, status)
-    return folder
+@dataclass(frozen=True)
+class Runs:
+    """An experiment of a test's own, in a tracking store that the tests share."""
+
+    client: MlflowClient
+    experiment: str
+
+    def leave(self, forecasts, name, *, started=0, target="billings", status="FINISHED", **tags):
+        """A run with its forecasts, as a scoring or training run leaves it; gives its folder."""
+        tags = {"run_level": "scoring", **tags}
+        run = self.client.create_run(
+            self.experiment, start_time=1_000 + started, tags=tags, run_name=name
+        )
+        self.client.log_param(run.info.run_id, "target", target)
+        folder = Path(run.info.artifact_uri.removeprefix("file://")) / "forecasts"
+        folder.mkdir(parents=True)
+        if forecasts is not None:
+            forecasts.to_parquet(folder / "forecasts.parquet", index=False)
+        self.client.set_terminated(run.info.run_id, status)
+        return folder
+
+    def read(self, target="billings", first=FIRST, max_runs=9):
+        return ForecastArchive(self.client, self.experiment).read(target, first, max_runs)
+
+    def names(self, past):
+        """The names of the runs, in the order in which they were read."""
+        return [self.client.get_run(run).info.run_name for run in past.frame["run_id"].unique()]
 
 
-def archive(client):
-    return ForecastArchive(client, client.get_experiment_by_name("Training").experiment_id)
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    tune_sqlite()
+    return MlflowClient(f"sqlite:///{tmp_path_factory.mktemp('store') / 'mlflow.db'}")
 
 
-def test_forecasts_come_back_as_they_were_made(client, forecasts):
-    leave(client, forecasts, "scored", started=1)
-    leave(client, forecasts, "trained", run_level="pipeline")
-    past = archive(client).read("billings", FIRST, 9)
+@pytest.fixture
+def runs(store, tmp_path, request):
+    place = (tmp_path / "mlruns").as_uri()
+    return Runs(store, store.create_experiment(request.node.name, artifact_location=place))
+
+
+def test_forecasts_come_back_as_they_were_made(runs, forecasts):
+    runs.leave(forecasts, "scored", started=1)
+    runs.leave(forecasts, "trained", run_level="pipeline")
+    past = runs.read()
     assert (past.runs, dict(past.left_out), past.cut) == (2, {}, False)
     wanted = forecasts[forecasts[c.DATE] >= pd.Timestamp(FIRST)].drop(columns=c.STORE_CODE)
     frame = past.frame
@@ -59,46 +86,69 @@ def test_forecasts_come_back_as_they_were_made(client, forecasts):
         )
 
 
-def test_only_runs_that_prove_something_are_read(client, forecasts):
-    leave(client, forecasts, "right")
-    leave(client, forecasts, "wrong target", target="miles")
-    leave(client, forecasts, "unfinished", status="FAILED")
-    leave(client, forecasts, "partial", run_level="partial")
-    leave(client, forecasts, "store", run_level="store")
-    leave(client, forecasts, "knew the answer", retrospective="true")
-    leave(client, forecasts, "looked ahead", retrospective="false")
-    past = archive(client).read("billings", FIRST, 99)
-    names = [client.get_run(run_id).info.run_name for run_id in past.frame["run_id"].unique()]
-    assert sorted(names) == ["looked ahead", "right"]
+def test_only_runs_that_prove_something_are_read(runs, forecasts):
+    runs.leave(forecasts, "right")
+    runs.leave(forecasts, "wrong target", target="miles")
+    runs.leave(forecasts, "unfinished", status="FAILED")
+    runs.leave(forecasts, "partial", run_level="partial")
+    runs.leave(forecasts, "store", run_level="store")
+    runs.leave(forecasts, "knew the answer", retrospective="true")
+    runs.leave(forecasts, "looked ahead", retrospective="false")
+    past = runs.read(max_runs=99)
+    assert sorted(runs.names(past)) == ["looked ahead", "right"]
 
 
-def test_newest_runs_of_both_levels_within_the_bound(client, forecasts):
+def test_files_of_other_versions_go_together(runs, forecasts):
+    runs.leave(forecasts, "ours")
+    folder = runs.leave(None, "of another pandas")
+    table = pa.Table.from_pandas(forecasts, preserve_index=False)
+    other = {c.DATE: pa.timestamp("ms"), c.HORIZON: pa.int32()}
+    other |= dict.fromkeys((c.STORE_ID, c.PARTNER_CODE, c.STATUS), pa.large_string())
+    fields = [field.with_type(other.get(field.name, field.type)) for field in table.schema]
+    parquet.write_table(table.cast(pa.schema(fields)), folder / "forecasts.parquet")
+    past = runs.read()
+    assert (past.runs, dict(past.left_out)) == (2, {})
+    one, two = (part.drop(columns="run_id") for _, part in past.frame.groupby("run_id"))
+    pd.testing.assert_frame_equal(one.reset_index(drop=True), two.reset_index(drop=True))
+
+
+def test_run_that_trained_a_few_stores_says_which(runs, forecasts):
+    folder = runs.leave(forecasts, "drifted", run_level="pipeline", training_mode="drifted")
+    stores = forecasts[c.STORE_ID].unique()
+    parent = {"mlflow.parentRunId": folder.parents[1].name}
+    for store in stores[:2]:
+        runs.leave(None, store, run_level="store", store_id=store, **parent)
+    frame = runs.read().frame
+    assert set(frame.loc[frame["trains"], c.STORE_ID]) == set(stores[:2])
+    assert set(frame.loc[~frame["trains"], c.STORE_ID]) == set(stores[2:])
+
+
+def test_newest_runs_of_both_levels_within_the_bound(runs, forecasts):
     few = forecasts.head(28)
     for number in range(8):
         level = "pipeline" if number % 2 else "scoring"
-        leave(client, few, f"run {number}", started=number, run_level=level)
-    past = archive(client).read("billings", FIRST, 5)
-    names = [client.get_run(run_id).info.run_name for run_id in past.frame["run_id"].unique()]
-    assert names == [f"run {number}" for number in (7, 6, 5, 4, 3)]
+        runs.leave(few, f"run {number}", started=number, run_level=level)
+    past = runs.read(max_runs=5)
+    assert runs.names(past) == [f"run {number}" for number in (7, 6, 5, 4, 3)]
     assert past.cut
-    assert not archive(client).read("billings", FIRST, 8).cut
+    assert not runs.read(max_runs=8).cut
 
 
-def test_runs_are_searched_page_by_page(client, forecasts, monkeypatch):
+def test_runs_are_searched_page_by_page(runs, forecasts, monkeypatch):
     monkeypatch.setattr("lifemiles_forecasting.tracking.past_forecasts._PAGE", 2)
     for number in range(5):
         # runs that do not count do not use the bound up
-        leave(client, forecasts.head(28), "no test", started=90 + number, retrospective="true")
-        leave(client, forecasts.head(28), "test", started=number)
-    assert archive(client).read("billings", FIRST, 5).runs == 5
+        runs.leave(forecasts.head(28), "no test", started=90 + number, retrospective="true")
+        runs.leave(forecasts.head(28), "test", started=number)
+    assert runs.read(max_runs=5).runs == 5
 
 
-def test_unreadable_run_is_told_and_the_others_count(client, forecasts):
-    leave(client, forecasts, "right")
-    (leave(client, None, "damaged") / "forecasts.parquet").write_bytes(b"PAR1 no")
-    leave(client, None, "deleted")
-    leave(client, forecasts.drop(columns="lower_80"), "of another version")
-    past = archive(client).read("billings", FIRST, 9)
+def test_unreadable_run_is_told_and_the_others_count(runs, forecasts):
+    runs.leave(forecasts, "right")
+    (runs.leave(None, "damaged") / "forecasts.parquet").write_bytes(b"PAR1 no")
+    runs.leave(None, "deleted")
+    runs.leave(forecasts.drop(columns="lower_80"), "of another version")
+    past = runs.read()
     assert past.runs == 1
     reasons = {run.rpartition(" (")[0]: reason for run, reason in past.left_out.items()}
     assert set(reasons) == {"damaged", "deleted", "of another version"}
@@ -106,16 +156,16 @@ def test_unreadable_run_is_told_and_the_others_count(client, forecasts):
     assert all("\n" not in reason for reason in past.left_out.values())
 
 
-def test_read_InputError_when_nothing_reaches_the_period(client, forecasts):
+def test_read_InputError_when_nothing_reaches_the_period(runs, forecasts):
     expected = (
         r"found no forecast of billings for 2018-03-01 or later in experiment "
-        r"'Training' \(1 runs\); expected one that a training or scoring run made before. Forecast"
+        r"'test_\w+' \(1 runs\); expected one that a training or scoring run made before. Forecast"
     )
-    leave(client, forecasts, "too old")
+    runs.leave(forecasts, "too old")
     with pytest.raises(InputError, match=expected):
-        archive(client).read("billings", np.datetime64("2018-03-01"), 9)
+        runs.read(first=np.datetime64("2018-03-01"))
     with pytest.raises(InputError, match=r"no forecast of miles .* \(0 runs\)"):
-        archive(client).read("miles", FIRST, 9)
+        runs.read("miles")
 
 
 class ArtifactServer(http.server.BaseHTTPRequestHandler):
@@ -135,43 +185,43 @@ class ArtifactServer(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def test_forecasts_on_a_server_are_downloaded(client, forecasts, tmp_path, monkeypatch):
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+def test_forecasts_on_a_server_are_downloaded(store, forecasts, tmp_path, monkeypatch):
     forecasts.to_parquet(tmp_path / "forecasts.parquet", index=False)
     ArtifactServer.content = (tmp_path / "forecasts.parquet").read_bytes()
-    before = set(Path(gettempdir()).iterdir())
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), ArtifactServer) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         location = (
             f"http://127.0.0.1:{server.server_port}/api/2.0/mlflow-artifacts/artifacts/scored"
         )
-        experiment = client.create_experiment("Served", artifact_location=location)
-        run = client.create_run(experiment, tags={"run_level": "scoring"})
-        client.log_param(run.info.run_id, "target", "billings")
-        client.set_terminated(run.info.run_id)
-        past = ForecastArchive(client, experiment).read("billings", FIRST, 9)
+        experiment = store.create_experiment("Served", artifact_location=location)
+        run = store.create_run(experiment, tags={"run_level": "scoring"})
+        store.log_param(run.info.run_id, "target", "billings")
+        store.set_terminated(run.info.run_id)
+        past = ForecastArchive(store, experiment).read("billings", FIRST, 9)
         ArtifactServer.content = b""
         with pytest.raises(InputError, match=r"1 runs; .* cannot be read: Failed to download"):
-            ForecastArchive(client, experiment).read("billings", FIRST, 9)
+            ForecastArchive(store, experiment).read("billings", FIRST, 9)
         server.shutdown()
     wanted = forecasts[forecasts[c.DATE] >= pd.Timestamp(FIRST)]
     assert past.frame[c.FORECAST].tolist() == wanted[c.FORECAST].tolist()
-    assert set(Path(gettempdir()).iterdir()) <= before  # nothing of it stays
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
-def test_reason_holds_no_password_and_no_signature(client, monkeypatch):
+def test_reason_holds_no_password_and_no_signature(store, monkeypatch):
     location = "s3://bucket/runs"
-    experiment = client.create_experiment("Elsewhere", artifact_location=location)
-    run = client.create_run(experiment, tags={"run_level": "scoring"})
-    client.log_param(run.info.run_id, "target", "billings")
-    client.set_terminated(run.info.run_id)
+    experiment = store.create_experiment("Elsewhere", artifact_location=location)
+    run = store.create_run(experiment, tags={"run_level": "scoring"})
+    store.log_param(run.info.run_id, "target", "billings")
+    store.set_terminated(run.info.run_id)
 
     def refused(*_):
         raise OSError("403 for https://me:secret@store.example/forecasts?Signature=secret today")
 
-    monkeypatch.setattr(client, "download_artifacts", refused)
+    monkeypatch.setattr(store, "download_artifacts", refused)
     with pytest.raises(
         InputError, match=r"403 for https://store.example/forecasts today"
     ) as caught:
-        ForecastArchive(client, experiment).read("billings", FIRST, 9)
+        ForecastArchive(store, experiment).read("billings", FIRST, 9)
     assert "secret" not in str(caught.value)

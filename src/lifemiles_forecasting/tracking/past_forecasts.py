@@ -13,8 +13,10 @@ from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.errors import InputError
 from lifemiles_forecasting.core.intervals import NAMES
 from lifemiles_forecasting.core.monitoring import PastForecasts
+from lifemiles_forecasting.core.retraining import DRIFTED
 from lifemiles_forecasting.tracking.lifecycle import PIPELINE_LEVEL, SCORING_LEVEL
 from lifemiles_forecasting.tracking.store import without_credentials
+from lifemiles_forecasting.tracking.store_runs import store_frame
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 FOLDER, FILE = "forecasts", "forecasts.parquet"
 RETROSPECTIVE_TAG = "retrospective"
 _COLUMNS = (c.STORE_ID, c.PARTNER_CODE, c.DATE, c.HORIZON, c.FORECAST, *NAMES, c.STATUS)
-_TEXTS = [c.STORE_ID, c.PARTNER_CODE, c.STATUS]
+_TEXTS = (c.STORE_ID, c.PARTNER_CODE, c.STATUS)
 _PAGE = 100
 
 
@@ -118,15 +120,33 @@ class ForecastArchive:
                 return
 
     def _table(self, run: Run, first: np.datetime64) -> pa.Table:
+        import pyarrow as pa
         from mlflow.utils.file_utils import local_file_uri_to_path
         from mlflow.utils.uri import is_local_uri
 
         if is_local_uri(run.info.artifact_uri):
             folder = Path(local_file_uri_to_path(run.info.artifact_uri))
-            return _read(folder / FOLDER / FILE, run, first)
-        with TemporaryDirectory() as folder:
-            path = self.client.download_artifacts(run.info.run_id, f"{FOLDER}/{FILE}", folder)
-            return _read(Path(path), run, first)
+            table = _read(folder / FOLDER / FILE, first)
+        else:
+            with TemporaryDirectory() as folder:
+                path = self.client.download_artifacts(run.info.run_id, f"{FOLDER}/{FILE}", folder)
+                table = _read(Path(path), first)
+        run_id = pa.repeat(run.info.run_id, len(table)).dictionary_encode()
+        trains = self._trained(run, table[c.STORE_ID])
+        return table.append_column("run_id", run_id).append_column("trains", trains)
+
+    def _trained(self, run: Run, store_ids: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+        """Whether each row's store was trained by the run."""
+        import pyarrow as pa
+        from pyarrow import compute
+
+        tags = run.data.tags
+        trains = tags["run_level"] == PIPELINE_LEVEL
+        if not trains or tags.get("training_mode") != DRIFTED:
+            return pa.repeat(trains, len(store_ids))
+        nested = store_frame(self.client, run.info.run_id)
+        trained = nested[c.STORE_ID].tolist() if len(nested) else []
+        return compute.is_in(store_ids.cast(pa.string()), pa.array(trained, pa.string()))
 
 
 def _reason(error: Exception) -> str:
@@ -135,8 +155,8 @@ def _reason(error: Exception) -> str:
     return re.sub(r"\w+://\S+", lambda found: without_credentials(found[0]), line)
 
 
-def _read(path: Path, run: Run, first: np.datetime64) -> pa.Table:
-    """The rows of a run from a day on, with its id and whether it trained."""
+def _read(path: Path, first: np.datetime64) -> pa.Table:
+    """The rows of a file from a day on, in types that do not depend on what wrote it."""
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -144,8 +164,8 @@ def _read(path: Path, run: Run, first: np.datetime64) -> pa.Table:
         path,
         columns=list(_COLUMNS),
         filters=[(c.DATE, ">=", first.item())],
-        read_dictionary=_TEXTS,
+        read_dictionary=list(_TEXTS),
     )
-    ids = pa.repeat(run.info.run_id, len(table)).dictionary_encode()
-    trains = pa.repeat(run.data.tags["run_level"] == PIPELINE_LEVEL, len(table))
-    return table.append_column("run_id", ids).append_column("trains", trains)
+    kinds = dict.fromkeys(_TEXTS, pa.dictionary(pa.int32(), pa.string()))
+    kinds |= {c.DATE: pa.timestamp("us"), c.HORIZON: pa.int64()}
+    return table.cast(pa.schema([(name, kinds.get(name, pa.float64())) for name in _COLUMNS]))
