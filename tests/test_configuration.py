@@ -27,6 +27,7 @@ PIPELINES = [
     "forecasting",
     "leak_audit",
     "modeling",
+    "monitoring",
     "registration",
     "reporting",
 ]
