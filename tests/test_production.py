@@ -176,7 +176,7 @@ def test_models_load_through_the_server_and_forecast(served, monkeypatch):
         mlflow.set_tracking_uri(before)
     table = pd.read_csv(served.project.output("07_model_output/forecasts.csv"), dtype=str)
     own = table[table["store_id"] == child.data.tags["store_id"]].reset_index(drop=True)
-    answer = model.predict(pd.DataFrame({"horizon": range(1, 29)}))
+    answer = model.predict(pd.DataFrame({"horizon": range(1, 15)}))
     assert list(answer.columns) == list(own.columns)
     numbers = ["forecast", "lower_80", "upper_80", "lower_95", "upper_95"]
     pd.testing.assert_frame_equal(answer[numbers], own[numbers].astype(float))
@@ -185,7 +185,7 @@ def test_models_load_through_the_server_and_forecast(served, monkeypatch):
 
 def test_explore_answers_from_the_server(served):
     result = served.project.kedro(
-        "explore", "--env=production", "--best-models", "--format=json",
+        "explore", "--env=production", "--best-models", "--top=50", "--format=json",
         MLFLOW_TRACKING_URI=served.uri,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
