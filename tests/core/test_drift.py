@@ -1,10 +1,13 @@
 """The drift flag: its measure against slow forms, its alarms on chains whose truth is known."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lifemiles_forecasting.core import backtest, drift
 from lifemiles_forecasting.core import columns as c
@@ -109,6 +112,15 @@ def test_backtest_errors_equal_plain_pandas(study, result):
     assert measured == len(found) > 20
 
 
+def test_backtest_errors_know_the_stores_whose_models_are_kept(study, result):
+    """After a run that trained a few stores anew, the others are judged as before."""
+    ids = study.series.store_ids[study.attempted]
+    kept = SimpleNamespace(since=study.series.dates[0], modelled=lambda: set(ids[1:]))
+    few = replace(study, kept=kept, attempted=study.series.store_ids == ids[0])
+    expected = drift.backtest_errors(study, result)
+    pd.testing.assert_frame_equal(drift.backtest_errors(few, result), expected)
+
+
 def test_healthy_stores_are_rarely_flagged(judge):
     for days in (H, 14):
         table = judge(days=days)
@@ -206,6 +218,22 @@ def test_stores_that_hardly_sell_do_not_set_the_limits_of_the_others(errors):
     alone = drift.Limits.of(errors, H, 99.0).at(pd.Index(errors[c.STORE_ID].unique()))
     mixed = drift.Limits.of(pd.concat([errors, rare]), H, 99.0).at(alone.index)
     assert mixed["error_limit"].median() < 2 * alone["error_limit"].median()
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(20, 400), st.floats(0, 1), st.integers(0, 10**6))
+def test_limits_hold_what_they_promise_of_the_windows_they_were_learned_from(stores, idle, seed):
+    """Whatever share of the stores never errs: no limit is missing, and few windows exceed it."""
+    rng = np.random.default_rng(seed)
+    error = rng.lognormal(-1, 0.5, (stores, 3)) * (rng.random((stores, 1)) >= idle)
+    frame = pd.DataFrame({c.STORE_ID: np.repeat(np.arange(stores).astype(str), 3), "days": H})
+    frame["error"] = error.ravel()
+    frame["shift"] = frame["error"] * rng.choice([-0.3, 0.3], len(frame))
+    at = drift.Limits.of(frame, H, 95.0).at(pd.Index(frame[c.STORE_ID].unique()))
+    assert np.isfinite(at["error_limit"]).all()
+    assert (at["error_limit"] >= 0).all()
+    over = error > at["error_limit"].to_numpy()[:, None]
+    assert over.mean() < 0.05 + 3 / stores  # the mean of all windows holds more than of the others
 
 
 def test_few_stores_or_windows_are_judged_by_all_errors(errors):

@@ -18,7 +18,7 @@ from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core import metrics as m
 from lifemiles_forecasting.core.backtest import BLEND, Backtest, actual
 from lifemiles_forecasting.core.errors import InputError
-from lifemiles_forecasting.core.forecast import FALLBACK, OK
+from lifemiles_forecasting.core.forecast import FALLBACK, OK, modelled_stores
 from lifemiles_forecasting.core.intervals import Spread
 from lifemiles_forecasting.core.monitoring import Actuals, Tested
 from lifemiles_forecasting.core.study import Study
@@ -35,7 +35,7 @@ JUDGED, TOO_FEW = "judged", "too_few_days"
 
 
 def backtest_errors(study: Study, result: Backtest) -> pd.DataFrame:
-    """What every attempted store's errors were in the scored windows.
+    """What the errors of every store with models of its own were in the scored windows.
 
     A short period strays more than a long one, so each window is measured several times: its first
     7, 14, 21, ... days, and all of it.
@@ -46,14 +46,16 @@ def backtest_errors(study: Study, result: Backtest) -> pd.DataFrame:
 
     Returns:
         The columns of `columns.ERRORS`: `error` and `shift` in units of the store's daily spread at
-        the origin, over the first `days` days of its window. Stores that had not started at an
+        the origin, over the first `days` days of its window: of the stores that were attempted, and
+        of those whose models were kept from an earlier run. Stores that had not started at an
         origin, or never strayed before it, have none there.
     """
+    kept = np.isin(study.series.store_ids, list(modelled_stores(study, result)))
     parts = []
     for origin in study.scored:
         y, y_hat = actual(study, origin), result.y_hat[BLEND, origin]
         unit = Spread.of(study.series.until(origin + 1)).day
-        used = study.attempted & (unit > 0) & np.isfinite(y + y_hat).all(axis=1)
+        used = (study.attempted | kept) & (unit > 0) & np.isfinite(y + y_hat).all(axis=1)
         away = (y - y_hat)[used] / unit[used, None]
         for days in (*range(MIN_DAYS, study.horizon, 7), study.horizon):
             part = {
@@ -119,11 +121,10 @@ class Limits:
             return cls(usual.iloc[:0], none, none, none, *whole)
         others = np.exp((total - log + prior) / (count - 1 + PRIOR))  # without the window itself
         error, shift, others = error[enough], shift[enough], others[enough]
-        groups = min(max(len(others) // GROUP_POINTS, 1), MOST_GROUPS)
-        edges = np.quantile(others, np.arange(1, groups) / groups)
+        edges = _edges(others)
         group = np.digitize(others, edges)
         times = [
-            np.array([_limit((x / others)[group == k], percentile) for k in range(groups)])
+            np.array([_limit((x / others)[group == k], percentile) for k in range(len(edges) + 1)])
             for x in (error, shift)
         ]
         return cls(usual, edges, *times, *whole)
@@ -149,6 +150,14 @@ def _of_length(errors: pd.DataFrame, days: int) -> pd.DataFrame:
         )
     lengths = errors["days"].unique()
     return errors[errors["days"] == max(lengths[lengths <= days], default=lengths.min())]
+
+
+def _edges(values: np.ndarray) -> np.ndarray:
+    """Values that part groups of about the same size, none of which is empty."""
+    groups = min(max(len(values) // GROUP_POINTS, 1), MOST_GROUPS)
+    edges = np.quantile(values, np.arange(1, groups) / groups, method="higher")
+    edges = np.unique(edges)  # errors of stores that hardly sell may be the same
+    return edges[edges > values.min()]
 
 
 def _limit(values: np.ndarray, percentile: float) -> float:

@@ -26,6 +26,7 @@ from lifemiles_forecasting.report.texts import TEXTS, number, percent
 
 MAX_STORES = 200  # rows of the table of stores in the page
 MAX_PARTNERS = 60
+LARGE = 100  # target units per day, from which on nobody reads decimals
 _LABEL = (c.STORE_NAME, c.CITY)
 
 
@@ -91,6 +92,7 @@ def render_monitoring(content: MonitoringContent, language: str) -> str:
     environment.filters |= {
         "number": partial(number, texts=texts),
         "percent": partial(percent, texts=texts),
+        "level": lambda value: number(value, texts, 0 if value >= LARGE else 2),
     }
     return environment.from_string(resource("monitoring.html")).render(
         t=texts,
