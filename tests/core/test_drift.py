@@ -222,8 +222,8 @@ def test_stores_that_hardly_sell_do_not_set_the_limits_of_the_others(errors):
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(20, 400), st.floats(0, 1), st.integers(0, 10**6))
-def test_limits_hold_what_they_promise_of_the_windows_they_were_learned_from(stores, idle, seed):
-    """Whatever share of the stores never errs: no limit is missing, and few windows exceed it."""
+def test_no_limit_is_missing_and_few_windows_exceed_theirs(stores, idle, seed):
+    """Whatever share of the stores never errs."""
     rng = np.random.default_rng(seed)
     error = rng.lognormal(-1, 0.5, (stores, 3)) * (rng.random((stores, 1)) >= idle)
     frame = pd.DataFrame({c.STORE_ID: np.repeat(np.arange(stores).astype(str), 3), "days": H})
@@ -233,7 +233,7 @@ def test_limits_hold_what_they_promise_of_the_windows_they_were_learned_from(sto
     assert np.isfinite(at["error_limit"]).all()
     assert (at["error_limit"] >= 0).all()
     over = error > at["error_limit"].to_numpy()[:, None]
-    assert over.mean() < 0.05 + 3 / stores  # the mean of all windows holds more than of the others
+    assert over.mean() < 0.1
 
 
 def test_few_stores_or_windows_are_judged_by_all_errors(errors):
@@ -277,6 +277,8 @@ def test_store_trained_within_the_period_is_not_listed_again(judge, chain):
     table = judge(change, past=pd.concat([past, anew, scored])).loc[stores]
     assert table["drifted"].all()
     assert table["retrain"].tolist() == [False, True, False]
+    today = past_of(chain.take(np.array([0])), trains=True).assign(run_id="today")
+    assert not judge(change, past=pd.concat([past, today])).loc[stores[0], "retrain"]
 
 
 def test_store_without_a_history_here_that_is_gone_has_drifted(judge, chain):

@@ -201,17 +201,21 @@ def find_drift(tested: Tested, errors: pd.DataFrame, percentile: float) -> pd.Da
     table["drifted"] = wrong | shifted
     table[c.STATUS] = np.where(enough, JUDGED, TOO_FEW)
     models = table.pop("forecast_status").isin([OK, FALLBACK])
-    table["retrain"] = table["drifted"] & models & ~table.index.isin(_trained(tested))
+    table["retrain"] = table["drifted"] & models & ~table.index.isin(list(tested.trained))
     table["reasons"] = [
         _reasons(row, bool(w), bool(s))
         for row, w, s in zip(table.itertuples(), wrong, shifted, strict=True)
     ]
-    over = np.maximum(
-        table["error"] / table["error_limit"], table["shift"].abs() / table["shift_limit"]
-    )
-    order = pd.DataFrame({"r": ~table["retrain"], "d": ~table["drifted"], "over": -over})
-    table = table.loc[order.sort_values(["r", "d", "over"], kind="stable").index]
-    return table.rename_axis(c.STORE_ID).reset_index()[list(c.DRIFT)]
+    return _worst_first(table).rename_axis(c.STORE_ID).reset_index()[list(c.DRIFT)]
+
+
+def _worst_first(table: pd.DataFrame) -> pd.DataFrame:
+    """Stores to be trained, then others that drifted, each by how far they exceed a limit."""
+    error, shift = table["error"] / table["error_limit"], table["shift"] / table["shift_limit"]
+    over = np.maximum(error, shift.abs())
+    order = pd.DataFrame({"a": table["retrain"], "b": table["drifted"], "c": over})
+    order = order.sort_values(["a", "b", "c"], ascending=False, kind="stable")
+    return table.loc[order.index]
 
 
 def summary(drift: pd.DataFrame) -> dict[str, float]:
@@ -221,13 +225,6 @@ def summary(drift: pd.DataFrame) -> dict[str, float]:
         "drifted_stores": float(drift["drifted"].sum()),
         "stores_to_retrain": float(drift["retrain"].sum()),
     }
-
-
-def _trained(tested: Tested) -> np.ndarray:
-    """Stores that got models of their own from a run that trained on days of the period."""
-    every = tested.every
-    late = every[c.ORIGIN] >= pd.Timestamp(tested.actuals.first)
-    return every.loc[every["trains"] & (every[c.STATUS] == OK) & late, c.STORE_ID].unique()
 
 
 def _measured(daily: pd.DataFrame) -> pd.DataFrame:

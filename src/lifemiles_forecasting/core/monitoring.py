@@ -20,7 +20,7 @@ from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core import metrics as m
 from lifemiles_forecasting.core.coverage import ALL, DAYS, OVERALL, PARTNER, WEEK
 from lifemiles_forecasting.core.errors import InputError
-from lifemiles_forecasting.core.forecast import FALLBACK
+from lifemiles_forecasting.core.forecast import FALLBACK, OK
 from lifemiles_forecasting.core.intervals import LEVELS, NAMES
 from lifemiles_forecasting.core.series import Series
 
@@ -120,12 +120,14 @@ class Tested:
             (target units; `naive` is the last value of that weekday known at the origin).
         daily: those rows of them that count once per store-day.
         untested: how many forecasts were of days that have not come.
+        trained: stores that got models of their own from a run that trained on days of the period.
     """
 
     actuals: Actuals
     every: pd.DataFrame
     daily: pd.DataFrame
     untested: int
+    trained: frozenset[str]
 
 
 def join_actuals(past: pd.DataFrame, actuals: Actuals) -> Tested:
@@ -152,24 +154,14 @@ def join_actuals(past: pd.DataFrame, actuals: Actuals) -> Tested:
             "transactions of days that an earlier run has forecast",
             "Come back when there are newer ones, or train with an earlier --params=as_of=DATE.",
         )
-    every = past[inside]
-    if (every[c.STATUS] == FALLBACK).any():
-        own_first = (every[c.STATUS] == FALLBACK).to_numpy().argsort(kind="stable")
-        every = every.iloc[own_first]
-    every = every.drop_duplicates([c.STORE_ID, c.DATE, c.ORIGIN]).drop(columns="run_id")
-    date, origin = every[c.DATE].to_numpy(), every[c.ORIGIN].to_numpy()
-    ahead = every[c.HORIZON].to_numpy()
+    every = _once_per_origin(past[inside])
+    date, ahead = every[c.DATE].to_numpy(), every[c.HORIZON].to_numpy()
     weeks_back = (-(-ahead // m.SEASON) * m.SEASON).astype("timedelta64[D]")
-    every = every.assign(
-        **{
-            c.Y: actuals.at(every[c.STORE_ID], date),
-            NAIVE: actuals.at(every[c.STORE_ID], date - weeks_back),
-        }
-    )
-    every = every.iloc[np.lexsort((origin, date, _codes(every[c.STORE_ID])))]
-    every = every.reset_index(drop=True)
+    every[c.Y] = actuals.at(every[c.STORE_ID], date)
+    every[NAIVE] = actuals.at(every[c.STORE_ID], date - weeks_back)
     untested = int((dates > actuals.last).sum())
-    return Tested(actuals, every, one_per_day(every, actuals.first), untested)
+    daily = one_per_day(every, actuals.first)
+    return Tested(actuals, every, daily, untested, _trained(past, actuals.first))
 
 
 def one_per_day(every: pd.DataFrame, first: np.datetime64) -> pd.DataFrame:
@@ -254,6 +246,20 @@ def daily_totals(tested: Tested) -> pd.DataFrame:
     return totals.assign(stores=days.size()).reset_index()
 
 
+def _once_per_origin(past: pd.DataFrame) -> pd.DataFrame:
+    """A row per store, day and origin, sorted by them: the newest that did not fall back."""
+    own_first = (past[c.STATUS] == FALLBACK).to_numpy().argsort(kind="stable")
+    one = past.iloc[own_first].drop_duplicates([c.STORE_ID, c.DATE, c.ORIGIN])
+    store = pd.factorize(one[c.STORE_ID].to_numpy(object), sort=True)[0]
+    order = np.lexsort((one[c.ORIGIN].to_numpy(), one[c.DATE].to_numpy(), store))
+    return one.drop(columns="run_id").iloc[order].reset_index(drop=True)
+
+
+def _trained(past: pd.DataFrame, first: np.datetime64) -> frozenset[str]:
+    late = past["trains"] & (past[c.STATUS] == OK) & (past[c.ORIGIN] >= pd.Timestamp(first))
+    return frozenset(past.loc[late, c.STORE_ID].unique())
+
+
 def _refuse_duplicates(past: pd.DataFrame) -> None:
     twice = past.duplicated(["run_id", c.STORE_ID, c.DATE])
     if twice.any():
@@ -300,7 +306,3 @@ def _measured(rows: pd.DataFrame, key: str) -> pd.DataFrame:
 
 def _largest_first(table: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values(["sales", c.VALUE], ascending=[False, True])
-
-
-def _codes(names: pd.Series) -> np.ndarray:
-    return pd.factorize(names.to_numpy(object), sort=True)[0]
