@@ -73,7 +73,9 @@ def artifacts(trained, run, folder=None):
 def test_run_says_nothing_on_stdout_and_where_to_look(trained):
     assert trained.result.stdout == ""
     assert f"{ROWS:,} in = {ROWS:,} used + 0 quarantined" in trained.result.stderr
-    assert "kedro explore --experiment-id 1" in trained.result.stderr
+    last = trained.result.stderr.splitlines()[-10:]
+    assert "Stores: 40 attempted" in last[0]
+    assert "kedro explore --experiment-id 1" in last[-1]
     assert "Traceback" not in trained.result.stderr
 
 
