@@ -129,8 +129,8 @@ class Summary:
         return self._search(_PARENTS)
 
     def _search(self, condition: str) -> str:
-        found = quote(condition, safe="")
-        return f"{self.places.ui}/#/experiments/{self.experiment_id}/runs{_WORKFLOW}&searchFilter={found}"
+        runs = f"{self.places.ui}/#/experiments/{self.experiment_id}/runs{_WORKFLOW}"
+        return f"{runs}&searchFilter={quote(condition, safe='')}"
 
     def _children(self) -> str:
         return f"tags.`mlflow.parentRunId` = '{self.run_id}'"
