@@ -90,7 +90,7 @@ def test_unknown_ids(explore):
     assert unknown.stderr.startswith("Error: found no experiment with id '77'; expected one of 1 (")
     nobody = explore("--store", "CJXXX_1")
     assert (nobody.exit_code, nobody.stdout) == (0, "")
-    assert nobody.stderr == "Nothing found: store runs\n"
+    assert nobody.stderr == "Nothing found of the store 'CJXXX_1'\n"
 
 
 def test_empty_store_says_what_to_run(explore, tmp_path):
