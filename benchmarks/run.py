@@ -1,7 +1,8 @@
 """Measure again what RESULTS.md says: `make bench`, or `python benchmarks/run.py [SECTION ...]`.
 
-Sections: sample and structured (ours beside every peer), cost, reading, scale. The last two are
-larger than the sample (8.9 million rows; 1,115 stores x 942 days) and are run only when named.
+Sections: sample and structured (ours beside every peer), cost, reading, scale, explore. The last
+three are larger than the sample (8.9 million rows; 1,115 stores x 942 days; 6,000 nested runs) and
+are run only when named.
 Forecasts of peers are kept in benchmarks/.cache; --fresh makes everything anew in one run.
 """
 
@@ -22,6 +23,7 @@ TITLES = {
     "cost": "Cost on the sample (`billings`)",
     "reading": "Reading 8.9 million rows",
     "scale": "1,115 stores x 942 days (synthetic)",
+    "explore": "`kedro explore` on 6,000 nested runs (synthetic)",
 }
 PACKAGES = ("catboost", "duckdb", "kedro", "mlflow", "numpy", "pandas", "scikit-learn")
 
@@ -36,6 +38,10 @@ def _section(name: str, folder: Path, fresh: bool) -> str:
         import cost
 
         return cost.measure(folder / "cost")
+    if name == "explore":
+        import explore
+
+        return explore.measure(folder / "explore")
     import scale
 
     return scale.reading(folder) if name == "reading" else scale.training(folder)

@@ -207,6 +207,17 @@ def test_store_can_be_narrowed_to_an_experiment(filled, kedro_explore):
     assert rows(kedro_explore(filled, *arguments, "0")) == []
 
 
+def test_store_that_always_failed_has_no_best_model(filled, kedro_explore):
+    result = kedro_explore(filled, "--best-models", "--store", "CJGRO_0009")
+    assert result.exit_code == 0
+    assert result.stderr == "The store 'CJGRO_0009' has no finished run with a model\n"
+
+
+def test_experiment_without_training_runs_says_so(filled, kedro_explore):
+    result = kedro_explore(filled, "--experiment-id", "0", "--format", "json")
+    assert (result.stdout, result.stderr) == ("[]\n", "Nothing found: training runs\n")
+
+
 @pytest.mark.parametrize("form", ["table", "json", "csv"])
 def test_empty_store_says_what_to_run_and_stays_empty(tmp_path, kedro_explore, form):
     file = tmp_path / "mlflow.db"

@@ -19,6 +19,7 @@ from kedro.framework.project import configure_project
 from mlflow.tracking import MlflowClient
 
 from lifemiles_forecasting.cli import cli
+from lifemiles_forecasting.explore import Question, Stores, answer, find_stores
 from lifemiles_forecasting.tracking.entities import params_of
 from lifemiles_forecasting.tracking.names import REGISTERED_MODEL
 from lifemiles_forecasting.tracking.run_record import write_record
@@ -66,6 +67,7 @@ def tracked(tmp_path_factory):
     ]
     other = train(client, "other", "FAILED", seed=1, **same | {"target": "miles", "horizon": 7})
     client.set_tag(other.run_id, "test_window", "2017-12-25/2017-12-31")
+    client.set_tag(other.run_id, "data_fingerprint", "ab12" * 16)
     client.create_registered_model(REGISTERED_MODEL)
     for run, alias in zip(runs, ("champion", "challenger"), strict=True):
         tags = {"gate_status": f"that of the {alias}", "gate_reasons": "wape; bias"}
@@ -209,7 +211,8 @@ def test_compare_warns_of_runs_that_are_not_comparable(explore):
     assert result.stderr == (
         "Run b is FAILED: its figures may be incomplete\n"
         "The runs are not comparable: they differ in target (billings and miles), "
-        "horizon (28 and 7), test window (2017-12-04/2017-12-31 and 2017-12-25/2017-12-31)\n"
+        "horizon (28 and 7), data fingerprint (5e1f5e1f5e1f5e1f5e1f5e1f and "
+        "ab12ab12ab12ab12ab12ab12), test window (2017-12-04/2017-12-31 and 2017-12-25/2017-12-31)\n"
         "Run b has no stores\n"
     )
     differing = {row["parameter"] for row in tables["differing_parameters"]}
@@ -266,7 +269,31 @@ def test_other_questions_have_the_same_answers_through_a_server(tracked, explore
     assert found[5].stderr == "Nothing found of the store '0002'. There is CJGRO_0002\n"
 
 
+def test_registry_may_be_elsewhere(tracked, tmp_path):
+    registry = f"sqlite:///{tmp_path / 'registry.db'}"
+    client = MlflowClient(tracked, registry)
+    run = client.search_runs(["1"], "attributes.run_name = 'tuesday'")[0].info
+    client.create_registered_model(REGISTERED_MODEL)
+    client.create_model_version(REGISTERED_MODEL, f"{run.artifact_uri}/model", run.run_id)
+    client.set_registered_model_alias(REGISTERED_MODEL, "champion", "1")
+    found = answer(Stores(tracked, registry), Question(champion=True))
+    (champion,) = found.tables["versions"]
+    assert (champion["run_name"], champion["avg_r2"]) == ("tuesday", 0.62)
+    assert found.remarks == []
+
+
+def test_registry_of_the_configuration_is_found(copy_project, tmp_path, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    configure_project("lifemiles_forecasting")
+    folder = copy_project(tmp_path).folder
+    assert find_stores(folder, None) == Stores(f"sqlite:///{folder}/mlflow.db")
+    settings = "server: {mlflow_registry_uri: 'sqlite:///models.db'}"
+    (folder / "conf" / "local" / "mlflow.yml").write_text(settings)
+    assert find_stores(folder, None).registry == f"sqlite:///{folder}/models.db"
+
+
 @pytest.mark.parametrize("form", ["table", "json", "csv"])
+@pytest.mark.parametrize("explore", ["file"], indirect=True)
 def test_without_a_registered_model_champion_says_what_to_run(tmp_path, explore, monkeypatch, form):
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)

@@ -144,8 +144,9 @@ def explore(stores: Stores, question: Question, form: str) -> None:
     """
     from lifemiles_forecasting.tracking.store import probe, switch_telemetry_off
 
-    for uri in {stores.tracking, stores.registry or stores.tracking}:
-        probe(uri)
+    probe(stores.tracking)
+    if question.champion and stores.registry is not None:
+        probe(stores.registry)
     switch_telemetry_off()
     answered = answer(stores, question)
     for remark in answered.remarks:
@@ -204,7 +205,8 @@ def _past(past: PastRuns, question: Question) -> Answer:
             {"store_runs": history}, _unknown_store(past, question) if not history else []
         )
     if only is not None:
-        return Answer({"training_runs": past.trainings(only, top)})
+        runs = past.trainings(only, top)
+        return Answer({"training_runs": runs}, [] if runs else ["Nothing found: training runs"])
     return Answer({"experiments": past.experiments()})
 
 
@@ -212,6 +214,8 @@ def _unknown_store(past: PastRuns, question: Question) -> list[str]:
     """Say that nothing was found, and which stores may have been meant."""
     if question.store_id is None:
         return ["Nothing found: store models"]
+    if past.history(question.store_id, 1, question.experiment_id):
+        return [f"The store {question.store_id!r} has no finished run with a model"]
     missing = f"Nothing found of the store {question.store_id!r}"
     near = past.near_stores(question.store_id, question.experiment_id)
     return [f"{missing}. There is {', '.join(near)}" if near else missing]

@@ -48,7 +48,8 @@ def test_champion_and_challenger_through_their_life(client, version):
     assert (champion["wape"], champion["bias"], champion["coverage_80"]) == (61.5, -2.4, 79.1)
     assert (champion["gate_status"], champion["gate_reasons"]) == ("passed", None)
     assert champion["champion_since"] == SINCE
-    assert champion["model_uri"] == f"models:/{REGISTERED_MODEL}@champion"
+    name, alias = champion["model_uri"].removeprefix("models:/").split("@")
+    assert client.get_model_version_by_alias(name, alias).run_id == champion["run_id"]
     assert 0 <= datetime.fromisoformat(champion["registered"]).timestamp() + 1 - before < 60
 
     second = version(0.4, gate_status="refused", gate_reasons="WAPE is worse", gate_wape="63.1")

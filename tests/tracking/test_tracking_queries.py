@@ -63,11 +63,11 @@ def test_ambiguous_reference_lists_what_it_can_mean(client, past):
     ids = [start(client, "twice"), start(client, "twice")]
     with pytest.raises(TrackingError, match="several training runs that 'twice' can mean") as error:
         past.training("twice")
-    assert all(f"{run_id} (twice)" in str(error.value) for run_id in ids)
+    assert all(f"{run_id} ('twice')" in str(error.value) for run_id in ids)
     assert str(error.value).endswith("; expected one. Give more of the run id")
     assert past.training(ids[0]).info.run_id == ids[0]
     ids += [start(client, "twice") for _ in range(5)]
-    with pytest.raises(TrackingError, match=r"\(twice\), \.\.\.; expected one"):
+    with pytest.raises(TrackingError, match=r"\('twice'\), \.\.\.; expected one"):
         past.training("twice")
 
 

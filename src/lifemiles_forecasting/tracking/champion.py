@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lifemiles_forecasting.tracking.names import (
     CHALLENGER,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 Row = dict[str, Any]
+T = TypeVar("T")
 
 _METRICS = ("wape", "bias", "coverage_80")  # percent
 _TRAINING = (
@@ -85,7 +87,7 @@ def _of_gate(tag: str) -> bool:
     return tag.startswith(GATE_PREFIX) and tag != PROMOTED_AT
 
 
-def _unless_missing(ask: Any, name: str) -> Any:
+def _unless_missing(ask: Callable[[str], T], name: str) -> T | None:
     """What MLflow answers; nothing when it knows no such thing.
 
     Raises:

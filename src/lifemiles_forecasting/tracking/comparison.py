@@ -85,7 +85,7 @@ def _unlike(a: Run, b: Run) -> list[str]:
     ]
     of_a, of_b = _conditions(a), _conditions(b)
     differing = [
-        f"{name.replace('_', ' ')} ({of_a[name]} and {of_b[name]})"
+        f"{name.replace('_', ' ')} ({of_a[name]:.24} and {of_b[name]:.24})"  # not all of a hash
         for name in of_a
         # a run of an earlier version lacks some, which tells nothing
         if of_a[name] is not None and of_b[name] is not None and of_a[name] != of_b[name]

@@ -222,7 +222,7 @@ def _not_one(reference: str, found: Sequence[RunInfo]) -> TrackingError:
             "a run id, the beginning of one, or a run name",
             "`kedro explore --experiment-id ID` lists them",
         )
-    listed = ", ".join(f"{info.run_id} ({info.run_name})" for info in found[:_LISTED])
+    listed = ", ".join(f"{info.run_id} ({info.run_name!r})" for info in found[:_LISTED])
     more = ", ..." if len(found) > _LISTED else ""
     return TrackingError(
         f"several training runs that {reference!r} can mean: {listed}{more}",
