@@ -73,7 +73,9 @@ def artifacts(trained, run, folder=None):
 def test_run_says_nothing_on_stdout_and_where_to_look(trained):
     assert trained.result.stdout == ""
     assert f"{ROWS:,} in = {ROWS:,} used + 0 quarantined" in trained.result.stderr
-    assert "kedro explore --experiment-id 1" in trained.result.stderr
+    last = trained.result.stderr.splitlines()[-10:]
+    assert "Stores: 40 attempted" in last[0]
+    assert "kedro explore --experiment-id 1" in last[-1]
     assert "Traceback" not in trained.result.stderr
 
 
@@ -95,6 +97,9 @@ def test_parent_run_has_the_name_params_and_tags_of_the_contract(trained):
     balance = json.loads(trained.project.output("08_reporting/row_balance.json").read_text())
     assert tags["data_fingerprint"] == balance["data_fingerprint"] != ""
     assert {"git_commit", "git_dirty"} <= set(tags)
+    backtest = trained.frame("07_model_output/backtest.parquet")
+    tested = backtest.loc[backtest["origin"] == backtest["origin"].max(), "date"]
+    assert tags["test_window"] == f"{tested.min():%Y-%m-%d}/{tested.max():%Y-%m-%d}"
 
 
 def test_parent_run_has_every_metric_of_the_contract(trained):

@@ -24,7 +24,7 @@ def registry() -> None:
 @click.pass_obj
 def show(metadata: Any, form: str, env: str | None) -> None:
     """Every version: its role, when it was trained, its figures, and what the gate said."""
-    from lifemiles_forecasting.explore import RENDERERS
+    from lifemiles_forecasting.rendering import RENDERERS
     from lifemiles_forecasting.tracking.registry import version_rows
 
     with clear_errors():
@@ -63,8 +63,9 @@ def _open(metadata: Any, env: str | None) -> Any:
     """The registry of the project; nothing is created where there is none."""
     from kedro.utils import find_kedro_project
 
-    from lifemiles_forecasting.explore import tracking_uri
+    from lifemiles_forecasting.explore import find_stores
     from lifemiles_forecasting.tracking.registry import open_registry
 
     project = metadata.project_path if metadata else find_kedro_project(Path.cwd()) or Path.cwd()
-    return open_registry(tracking_uri(Path(project), env))
+    stores = find_stores(Path(project), env)
+    return open_registry(stores.tracking, stores.registry)

@@ -10,7 +10,10 @@ from lifemiles_forecasting.core.errors import TrackingError
 from lifemiles_forecasting.tracking.names import (
     CHALLENGER,
     CHAMPION,
+    GATE_REASONS,
+    GATE_STATUS,
     HISTORY_TAG,
+    PROMOTED_AT,
     REGISTERED_MODEL,
 )
 
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 
 MODE_TAG = "training_mode"
 FULL = "full"
-PROMOTED_TAG, ROLLED_BACK_TAG = "promoted_at", "rolled_back_at"
+ROLLED_BACK_AT = "rolled_back_at"
 _HINT = "`kedro registry show` lists the versions"
 
 
@@ -140,7 +143,7 @@ class Registry:
             found = f"champions {history}" if history else "no champion"
             raise TrackingError(f"{found} of {self.name}", "two to roll back to the first", _HINT)
         left = self.version(history[-1])
-        self.client.set_model_version_tag(self.name, left.version, ROLLED_BACK_TAG, _now())
+        self.client.set_model_version_tag(self.name, left.version, ROLLED_BACK_AT, _now())
         self._put_in_charge(self.version(history[-2]), history[:-1])
         return self.version(history[-2]), left
 
@@ -168,7 +171,7 @@ class Registry:
         self.client.set_registered_model_alias(self.name, CHAMPION, one.version)
         text = ",".join(str(number) for number in history)
         self.client.set_registered_model_tag(self.name, HISTORY_TAG, text)
-        self.client.set_model_version_tag(self.name, one.version, PROMOTED_TAG, _now())
+        self.client.set_model_version_tag(self.name, one.version, PROMOTED_AT, _now())
         challenger = self.alias(CHALLENGER)
         if challenger is not None and int(challenger.version) == int(one.version):
             self.client.delete_registered_model_alias(self.name, CHALLENGER)
@@ -181,26 +184,27 @@ def _now() -> str:
     return datetime.now().astimezone().isoformat(timespec="seconds")
 
 
-def open_registry(uri: str) -> Registry:
+def open_registry(uri: str, registry_uri: str | None = None) -> Registry:
     """The registry of a tracking store.
 
     Args:
         uri: of the tracking store.
+        registry_uri: of the model registry, where it is another one.
 
     Raises:
         TrackingError: it does not answer, or nothing has been tracked in it yet.
     """
     from lifemiles_forecasting.tracking.store import has_content, probe, switch_telemetry_off
 
-    probe(uri)
-    if not has_content(uri):
+    switch_telemetry_off()
+    probe(registry_uri or uri)
+    if not has_content(registry_uri or uri):
         raise TrackingError(
             "no tracked run", "one with a registered model", "Run `kedro run` first"
         )
-    switch_telemetry_off()
     from mlflow.tracking import MlflowClient
 
-    return Registry(MlflowClient(tracking_uri=uri, registry_uri=uri))
+    return Registry(MlflowClient(uri, registry_uri))
 
 
 def version_rows(registry: Registry) -> list[dict[str, Any]]:
@@ -216,12 +220,12 @@ def version_rows(registry: Registry) -> list[dict[str, Any]]:
             "trained_until": one.tags.get("trained_until"),
             "target": one.tags.get("target"),
             MODE_TAG: one.tags.get(MODE_TAG),
-            "gate": one.tags.get("gate_status"),
+            "gate": one.tags.get(GATE_STATUS),
             "wape": _number(one.tags.get("gate_wape")),
             "champion_wape": _number(one.tags.get("gate_champion_wape")),
-            "promoted_at": one.tags.get(PROMOTED_TAG),
-            "rolled_back_at": one.tags.get(ROLLED_BACK_TAG),
-            "reasons": one.tags.get("gate_reasons"),
+            "promoted_at": one.tags.get(PROMOTED_AT),
+            "rolled_back_at": one.tags.get(ROLLED_BACK_AT),
+            "reasons": one.tags.get(GATE_REASONS),
             "training_run": one.run_id,
         }
         for one in registry.versions()

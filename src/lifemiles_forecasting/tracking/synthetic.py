@@ -39,11 +39,13 @@ def synthetic_store_run(
             "n_features": 40,
             "train_samples": 300,
             "test_samples": 28,
-            "coverage_80": 0.82,
+            "test_bias": -2.5,
+            "coverage_80": 82.0,
         },
         tags={
             "model_quality": _QUALITIES[number % len(_QUALITIES)],
             "model_type": "blend",
+            "champion": "direct",
             "training_date": "2017-12-31",
         },
         model={
@@ -69,9 +71,12 @@ def synthetic_record(avg_r2: float = 0.61) -> RunRecord:
             "success_rate": 66.7,
             "avg_r2": avg_r2,
             "avg_smape": 22.5,
+            "wape": 61.5,
+            "bias": -2.4,
+            "coverage_80": 79.1,
             "mase": float("nan"),
         },
-        tags={"data_fingerprint": "5e1f" * 16},
+        tags={"data_fingerprint": "5e1f" * 16, "test_window": "2017-12-04/2017-12-31"},
         dataset={
             "name": "transactions",
             "digest": "5e1f" * 16,
