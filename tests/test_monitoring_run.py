@@ -5,7 +5,7 @@ import pytest
 from conftest import SAMPLE
 from mlflow.tracking import MlflowClient
 
-TRAINED_UNTIL, LAST = "2017-10-03", "2017-10-31"  # 28 days
+TRAINED_UNTIL, SCORED_FROM, LAST = "2017-10-03", "2017-10-17", "2017-10-31"  # 28 days, 14 days
 AMOUNT = "Facturación"
 CODES = dict.fromkeys(("store_id", "partner_code", "store_code", "value"), str)
 # what is tested is the monitoring: two candidates without learning are enough to train
@@ -75,6 +75,8 @@ def healthy(copy_project, raw, tmp_path_factory):
     (monitored.project.folder / "conf" / "local" / "parameters.yml").write_text(SMALL)
     monitored.run(f"--params=raw_transactions={raw},as_of={TRAINED_UNTIL}")
     monitored.trained = monitored.frame("03_primary/panel.parquet")
+    scoring = f"--params=raw_transactions={raw},as_of={SCORED_FROM}"
+    monitored.run("--pipelines=forecasting", scoring)
     monitored.result = monitored.monitor(raw)
     monitored.files = {
         name: monitored.frame(f"08_reporting/monitoring/{name}.csv")
@@ -101,22 +103,17 @@ def test_accuracy_equals_plain_pandas_on_the_raw_rows(healthy, raw):
     rows["store_id"] = rows["Partner Code"] + "_" + rows["Store Code"]
     rows["date"] = pd.to_datetime(rows["Process Date"])
     sold = rows.groupby(["store_id", "date"])["y"].sum().reset_index()
-    joined = healthy.frame("07_model_output/forecasts.parquet").merge(
-        sold, how="left", on=["store_id", "date"]
+    trained = healthy.frame("07_model_output/forecasts.parquet")
+    scored = healthy.frame("07_model_output/scoring/forecasts.parquet")
+    one, every = (
+        forecasts.merge(sold, how="left", on=["store_id", "date"]).fillna({"y": 0.0})
+        for forecasts in (trained, pd.concat([trained, scored[scored["date"] <= LAST]]))
     )
-    joined["y"] = joined["y"].fillna(0.0)
-    assert (joined["date"].min(), joined["date"].max()) == (
-        pd.Timestamp("2017-10-04"),
-        pd.Timestamp(LAST),
-    )
-    joined["horizon_week"] = ((joined["horizon"] - 1) // 7 + 1).astype(str)
-    expected = {("overall", "all"): joined}
-    for group, key in (
-        ("horizon_week", "horizon_week"),
-        ("partner", "partner_code"),
-        ("store", "store_id"),
-    ):
-        expected |= {(group, value): part for value, part in joined.groupby(key)}
+    week = ((every["horizon"] - 1) // 7 + 1).astype(str)
+    expected = {("overall", "all"): one}
+    expected |= {("horizon_week", value): part for value, part in every.groupby(week)}
+    expected |= {("partner", value): part for value, part in one.groupby("partner_code")}
+    expected |= {("store", value): part for value, part in one.groupby("store_id")}
     found = healthy.files["accuracy"].set_index(["group", "value"])
     assert set(found.index) == set(expected)
     for place, part in expected.items():
@@ -161,8 +158,9 @@ def test_run_has_its_metrics_and_files(healthy):
         "stores_to_retrain",
         "runs_read",
     )
-    assert [run.data.metrics[name] for name in counts] == [32, 32, 0, 0, 1]
+    assert [run.data.metrics[name] for name in counts] == [32, 32, 0, 0, 2]
     assert run.data.metrics["skill_vs_naive"] > 0
+    assert run.data.metrics["forecasts_untested"] == 32 * 14  # of the scoring run
     assert run.data.params["monitoring.days"] == "28"
     files = {file.path for file in healthy.client.list_artifacts(run.info.run_id)}
     assert files == {"accuracy.csv", "drift.csv", "monitoring.html"}
