@@ -1,10 +1,12 @@
 """`kedro run --pipelines=monitoring` in real processes: trained four weeks ago, judged today."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
-from conftest import SAMPLE
 from mlflow.tracking import MlflowClient
 
+SAMPLE = Path(__file__).parents[1] / "data" / "01_raw" / "transactions"
 TRAINED_UNTIL, SCORED_FROM, LAST = "2017-10-03", "2017-10-17", "2017-10-31"  # 28 days, 14 days
 AMOUNT = "Facturación"
 CODES = dict.fromkeys(("store_id", "partner_code", "store_code", "value"), str)
