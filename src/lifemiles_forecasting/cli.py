@@ -17,6 +17,7 @@ import click
 from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.cli.utils import env_option
 
+from lifemiles_forecasting.cli_tracking import tracking
 from lifemiles_forecasting.core.errors import ConfigError, ForecastingError
 
 TRACEBACK_VARIABLE = "LIFEMILES_TRACEBACK"
@@ -27,6 +28,9 @@ logger = logging.getLogger(__name__)
 @click.group(name="LifeMiles")
 def cli() -> None:
     """Forecasts of loyalty-programme billings for every partner store."""
+
+
+cli.add_command(tracking)
 
 
 def forecasting_error(error: BaseException) -> ForecastingError | None:
