@@ -107,19 +107,33 @@ def _engine(uri: str, write: bool) -> Engine:
     from sqlalchemy import create_engine, event
 
     if sqlite_path(uri) is None:
-        return create_engine(uri, isolation_level="READ COMMITTED" if write else "REPEATABLE READ")
-    engine = create_engine(uri, connect_args={"timeout": _PATIENCE_SECONDS})
+        return _postgresql_engine(uri, "READ COMMITTED" if write else "REPEATABLE READ")
+    engine = create_engine(uri)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
         connection.isolation_level = None  # the driver begins too late, and never for a read
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA busy_timeout = {_PATIENCE_SECONDS * 1000:.0f}")
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
     return engine
+
+
+def _postgresql_engine(uri: str, isolation_level: str) -> Engine:
+    from sqlalchemy import create_engine
+
+    try:
+        return create_engine(uri, isolation_level=isolation_level)
+    except ImportError as error:
+        raise TrackingError(
+            f"no driver for {without_credentials(uri)} ({error})",
+            "the Python module that MLflow uses as well",
+            "Install psycopg, or name another one (postgresql+psycopg2://...)",
+        ) from None
 
 
 def database_bytes(uri: str) -> int:
@@ -139,7 +153,7 @@ def snapshot(source: Path, target: Path) -> None:
 
     Args:
         source: the database; it may have a write-ahead log.
-        target: the copy, one file without a log; must not exist yet.
+        target: the copy, one file without a log; a database that is there is replaced.
 
     Raises:
         TrackingError: the database is damaged, or there is no room for the copy.
@@ -194,9 +208,7 @@ def give_pages_back(uri: str) -> str:
     path = sqlite_path(uri)
     if path is not None:
         return _vacuum(path)
-    from sqlalchemy import create_engine
-
-    engine = create_engine(uri, isolation_level="AUTOCOMMIT")
+    engine = _postgresql_engine(uri, "AUTOCOMMIT")
     with engine.connect() as connection:
         connection.exec_driver_sql(f"VACUUM (ANALYZE) {_GROWING}")
     engine.dispose()

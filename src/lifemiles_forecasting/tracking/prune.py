@@ -78,7 +78,7 @@ class Pruned:
     remark: str = ""
 
     def by_experiment(self) -> list[dict[str, Any]]:
-        """Runs and bytes that go, a row per experiment and one for folders of no run."""
+        """Runs and bytes that go, by experiment, and in a last row those of no run if any do."""
         held, gone = self.plan.held, self.plan.choice.gone
         runs = Counter((run.experiment_id, _kind(run), run.run_id in gone) for run in held.runs)
         models = Counter(m.experiment_id for m in held.models if m.model_id in self.plan.models)
@@ -99,6 +99,8 @@ class Pruned:
             for number, experiment in sorted(held.experiments.items())
         ]
         orphans = sum(number is None for number in self.plan.folders.values())
+        if not orphans:
+            return rows
         nobody = dict.fromkeys(rows[0], 0) | {"experiment_id": None, "artifact_bytes": sizes[None]}
         return [*rows, nobody | {"experiment": f"({orphans} folders of no run)"}]
 
@@ -137,7 +139,7 @@ def prune(uri: str, rule: Rule, orphans: bool = True, dry_run: bool = False) -> 
     plan = _erase_rows(uri, rule, lost)
     freed = remove_folders(tqdm(plan.folders, "Deleting", unit="folder", disable=None))
     remark = give_pages_back(uri)
-    return Pruned(plan, freed, before - database_bytes(uri), remark)
+    return Pruned(plan, freed, max(0, before - database_bytes(uri)), remark)
 
 
 def _preview(uri: str, rule: Rule, lost: Sequence[Path], before: int) -> Pruned:
@@ -151,7 +153,7 @@ def _preview(uri: str, rule: Rule, lost: Sequence[Path], before: int) -> Pruned:
         snapshot(path, copy)
         plan = _erase_rows(f"sqlite:///{copy}", rule, lost)
         remark = give_pages_back(f"sqlite:///{copy}")
-        return Pruned(plan, _sizes(plan.folders), before - copy.stat().st_size, remark)
+        return Pruned(plan, _sizes(plan.folders), max(0, before - copy.stat().st_size), remark)
 
 
 def _erase_rows(uri: str, rule: Rule, lost: Sequence[Path]) -> Plan:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import shutil
 import sqlite3
 import tarfile
@@ -20,7 +19,7 @@ from tqdm import tqdm
 
 from lifemiles_forecasting.core.errors import TrackingError
 from lifemiles_forecasting.tracking.artifacts import folder_files, is_remote
-from lifemiles_forecasting.tracking.database import fold_log, sqlite_file, transaction
+from lifemiles_forecasting.tracking.database import fold_log, snapshot, sqlite_file, transaction
 from lifemiles_forecasting.tracking.inventory import read_inventory
 from lifemiles_forecasting.tracking.manifest import (
     DATABASE,
@@ -36,7 +35,7 @@ _HINT = (
     "Restore a database with its own tool, such as pg_restore, and the artifact store with its own "
     "copy"
 )
-_DAMAGED = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile)
+_UNREADABLE = (tarfile.TarError, EOFError, zlib.error, OSError)
 # every column of MLflow's tables that holds the address of an artifact
 _ADDRESSES = (
     "UPDATE experiments SET artifact_location = here(artifact_location)",
@@ -75,7 +74,7 @@ def restore(uri: str, source: Path, force: bool = False) -> Restored:
     path = sqlite_file(uri, _HINT)
     probe(uri)
     if not source.exists():
-        raise TrackingError(f"no backup at {source}", "a folder or an archive", "")
+        raise TrackingError(f"no backup at {source}", "a folder or an archive")
     if has_content(uri):
         _check_replaceable(path, force)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -99,7 +98,6 @@ def _check_replaceable(path: Path, force: bool) -> None:
             "a store without runs",
             "--force moves it aside and puts the backup in its place",
         )
-    fold_log(path)
 
 
 def _stage(source: Path, stage: Path) -> Manifest:
@@ -118,11 +116,10 @@ def _stage(source: Path, stage: Path) -> Manifest:
                 continue
             check_name(name, source)
             found[name] = copy_marked(file, stage / name)
-    except (*_DAMAGED, FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+    except _UNREADABLE as error:
         raise TrackingError(
             f"a backup {source} that cannot be read to its end ({error})",
-            "an archive as `kedro tracking backup` makes it",
-            "Take another backup",
+            "what `kedro tracking backup` made, and room to unpack it",
         ) from None
     manifest = Manifest.from_json(content, source)
     manifest.check(found, source)
@@ -148,7 +145,7 @@ def _members_of_archive(source: Path) -> Iterator[tuple[str, BinaryIO]]:
 
 def _refuse_unless(plain: bool, name: str, source: Path) -> None:
     if not plain:
-        raise TrackingError(f"{name!r} in {source}, which is no file", "plain files only", "")
+        raise TrackingError(f"{name!r} in {source}, which is no file", "plain files only")
 
 
 def _point_here(database: Path, manifest: Manifest, base: Path, source: Path) -> list[Path]:
@@ -211,18 +208,27 @@ def _moved(address: str | None, moves: dict[str, str]) -> str | None:
 
 
 def _swap(stage: Path, path: Path, places: list[Path]) -> Path | None:
-    """Put the staged store in place, and what is there now aside. The database comes last."""
+    """Put the staged store in place, and what is there now aside. The database comes last.
+
+    A database that is there already gets the new content, in one transaction: a program that had
+    it open would go on with a file that is moved away.
+    """
     base = path.parent
     aside = base / f"{path.stem}-before-restore-{datetime.now().astimezone():%Y%m%d_%H%M%S}"
     incoming = [place for place in places if (stage / place).exists()]
     outgoing = {*_folders_now(path), *(place for place in incoming if (base / place).exists())}
     for place in sorted(outgoing):
         _move(base / place, aside / place)
-    if path.exists():
-        _move(path, aside / path.name)
+    replaces = path.exists()
+    if replaces:
+        aside.mkdir(exist_ok=True)
+        snapshot(path, aside / path.name)
     for place in incoming:
         _move(stage / place, base / place)
-    _move(stage / DATABASE, path)
+    if replaces:
+        snapshot(stage / DATABASE, path)
+    else:
+        _move(stage / DATABASE, path)
     return aside if aside.exists() else None
 
 
