@@ -52,11 +52,11 @@ def uri_of(folder):
 
 
 def state(folder):
-    """Every file and what is in it."""
+    """Every file and what is in it; the shared memory of open databases is none."""
     return {
         str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest()
         for file in sorted(folder.rglob("*"))
-        if file.is_file()
+        if file.is_file() and not file.name.endswith("-shm")
     }
 
 
@@ -300,8 +300,14 @@ def test_archive_that_is_none_or_cut_short(source, tmp_path, content):
 def test_store_with_runs_is_moved_aside_only_when_forced(saved, tmp_path):
     target = tmp_path / "target"
     restore(uri_of(target), saved)
-    client = MlflowClient(tracking_uri=uri_of(target))
-    newer = synthetic_training(client, "1", stores=1)
+    newer = "ab" * 16
+    (target / "mlruns" / newer / "artifacts").mkdir(parents=True)
+    (target / "mlruns" / newer / "artifacts" / "note.txt").write_text("newer")
+    with closing(sqlite3.connect(target / "mlflow.db")) as database, database:
+        address = (target / "mlruns" / newer / "artifacts").as_uri()
+        columns = "run_uuid, experiment_id, status, lifecycle_stage, artifact_uri"
+        values = [newer, 1, "FINISHED", "active", address]
+        database.execute(f"INSERT INTO runs ({columns}) VALUES (?, ?, ?, ?, ?)", values)
     stray = target / "mlruns" / "notes.txt"
     stray.write_text("mine")
     before = state(target)
@@ -318,8 +324,19 @@ def test_store_with_runs_is_moved_aside_only_when_forced(saved, tmp_path):
     with closing(sqlite3.connect(moved_to / "mlflow.db")) as database:
         assert database.execute("SELECT 1 FROM runs WHERE run_uuid = ?", [newer]).fetchone()
     assert stray.read_text() == "mine"
-    again = MlflowClient(tracking_uri=uri_of(target))
-    assert newer not in {run.info.run_id for run in again.search_runs(["1"])}
+    with closing(sqlite3.connect(target / "mlflow.db")) as database:
+        assert not database.execute("SELECT 1 FROM runs WHERE run_uuid = ?", [newer]).fetchone()
+
+
+def test_program_that_has_the_old_store_open_sees_the_new_one(source, saved, tmp_path):
+    """Without a write-ahead log nothing tells that it is there; it must not go on beside us."""
+    target = tmp_path / "target"
+    restore(uri_of(target), saved)
+    with closing(sqlite3.connect(target / "mlflow.db")) as idle:
+        with idle:
+            idle.execute("UPDATE runs SET name = 'changed'")
+        restore(uri_of(target), saved, force=True)
+        assert not idle.execute("SELECT 1 FROM runs WHERE name = 'changed'").fetchone()
 
 
 def test_store_in_use_is_not_replaced(saved, tmp_path):

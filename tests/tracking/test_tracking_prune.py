@@ -37,10 +37,11 @@ def uri_of(folder):
 
 
 def state(folder):
+    """Every file and what is in it; the shared memory of open databases is none."""
     return {
         str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest()
         for file in sorted(folder.rglob("*"))
-        if file.is_file()
+        if file.is_file() and not file.name.endswith("-shm")
     }
 
 
