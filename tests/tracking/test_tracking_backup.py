@@ -372,6 +372,18 @@ def test_backup_with_a_hostile_database_is_not_put_back(saved, tmp_path):
     assert not (tmp_path / "target" / "mlflow.db").exists()
 
 
+@pytest.mark.parametrize("name", ["backup", "backup.tar.gz"])
+def test_full_disk_leaves_no_backup(source, tmp_path, monkeypatch, name):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfileobj", full)
+    monkeypatch.setattr(tarfile.TarFile, "addfile", full)
+    with pytest.raises(TrackingError, match=r"cannot be written \(.*No space left on device"):
+        backup(uri_of(source), tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_nothing_to_back_up_or_restore(tmp_path):
     with pytest.raises(TrackingError, match="Run `kedro run` first"):
         backup(uri_of(tmp_path), tmp_path / "backup")

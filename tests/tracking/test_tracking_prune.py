@@ -3,6 +3,8 @@
 import hashlib
 import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -29,6 +31,22 @@ class Echo(mlflow.pyfunc.PythonModel):
     def predict(self, context, model_input: list[str]):
         return model_input
 mlflow.models.set_model(Echo())
+"""
+
+# a training that never ends, in a process of its own
+WRITER = """
+import sys
+from itertools import count
+from mlflow.tracking import MlflowClient
+from lifemiles_forecasting.tracking.store import tune_sqlite
+from lifemiles_forecasting.tracking.store_runs import StoreRunWriter
+from lifemiles_forecasting.tracking.synthetic import synthetic_store_run
+tune_sqlite()
+client = MlflowClient(tracking_uri=sys.argv[1])
+parent = client.create_run("1", start_time=1, tags={"run_level": "pipeline"})
+for number in count():
+    StoreRunWriter(client, parent).write_all([synthetic_store_run(number)])
+    print(parent.info.run_id, flush=True)
 """
 
 
@@ -359,6 +377,24 @@ def test_reader_only_delays_the_shrinking(store, monkeypatch):
         assert pruned.remark == "another program is reading it"
         assert ids["day 1"] not in run_rows(folder)
     assert prune(uri_of(folder), Rule(keep=1)).remark == ""
+
+
+def test_training_that_goes_on_notices_nothing(store):
+    folder, ids = store
+    command = [sys.executable, "-c", WRITER, uri_of(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as writer:
+        parent = writer.stdout.readline().decode().strip()
+        pruned = prune(uri_of(folder), Rule(keep=1))
+        lines = [writer.stdout.readline() for _ in range(5)]
+        assert writer.poll() is None
+        writer.kill()
+    assert lines == [f"{parent}\n".encode()] * 5
+    assert len(family(folder, parent)) > 5
+    for key in family(folder, parent) - {parent}:
+        assert (folder / "mlruns" / key).is_dir()
+    assert ids["day 1"] in pruned.plan.choice.gone
+    assert pruned.plan.choice.spared[parent] == "running"
+    assert store_size(uri_of(folder))["totals"][0]["bytes_of_no_run"] == 0
 
 
 def test_folders_that_cannot_be_deleted_go_the_next_time(store, monkeypatch):

@@ -41,25 +41,25 @@ def relative_folder(owner: str) -> Path:
     return Path(MODELS, owner) if _MODEL_ID.fullmatch(owner) else Path(owner)
 
 
-def owned_folder(location: str, uri: str | None, owner: str) -> Path | None:
+def owned_folder(location: Path | None, uri: str | None, owner: str) -> Path | None:
     """The folder that a run or a logged model owns, if its address is the one MLflow gives out.
 
     What a database says is not trusted: an address outside of the experiment's location, of
     another run, or that leads elsewhere through a symbolic link is nobody's folder.
 
     Args:
-        location: of the experiment.
+        location: folder of the experiment's artifacts, as `location_folder` gives it.
         uri: address of the artifacts.
         owner: id of the run or the logged model.
 
     Returns:
         The folder that holds `artifacts`; it need not exist. Nothing when the address is another.
     """
-    if uri is None or not (_RUN_ID.fullmatch(owner) or _MODEL_ID.fullmatch(owner)):
+    if location is None or uri is None or is_remote(uri):
         return None
-    if is_remote(uri) or is_remote(location):
+    if not (_RUN_ID.fullmatch(owner) or _MODEL_ID.fullmatch(owner)):
         return None
-    folder = location_folder(location) / relative_folder(owner)
+    folder = location / relative_folder(owner)
     return folder if location_folder(uri) == folder / ARTIFACTS else None
 
 

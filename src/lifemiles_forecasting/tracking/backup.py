@@ -20,8 +20,6 @@ from tqdm import tqdm
 from lifemiles_forecasting.core.errors import TrackingError
 from lifemiles_forecasting.tracking.artifacts import (
     folder_files,
-    is_remote,
-    location_folder,
     relative_folder,
 )
 from lifemiles_forecasting.tracking.database import (
@@ -221,19 +219,13 @@ def _copy(writer: Writer, source: Source, may_change: bool) -> dict[str, FileMar
 
 def _locations(held: Inventory, base: Path) -> dict[str, str]:
     """Where the artifacts of each experiment go: below `mlruns`, and as they are if they are."""
-    places = {}
-    for experiment in held.experiments.values():
-        if is_remote(experiment.location):
-            continue
-        folder = location_folder(experiment.location)
-        inside = folder.is_relative_to(base / ARTIFACTS_ROOT)
-        place = (
-            folder.relative_to(base)
-            if inside
-            else Path(ARTIFACTS_ROOT, str(experiment.experiment_id))
-        )
-        places[str(experiment.experiment_id)] = place.as_posix()
-    return places
+    below = {
+        number: folder.relative_to(base)
+        if folder.is_relative_to(base / ARTIFACTS_ROOT)
+        else Path(ARTIFACTS_ROOT, str(number))
+        for number, folder in held.places.items()
+    }
+    return {str(number): folder.as_posix() for number, folder in below.items()}
 
 
 def _sources(held: Inventory, locations: Mapping[str, str]) -> list[Source]:
@@ -246,9 +238,10 @@ def _sources(held: Inventory, locations: Mapping[str, str]) -> list[Source]:
     for row in held.owners():
         folder = held.folder(row)
         if folder is None:
+            location = held.experiments[row.experiment_id].location
             raise TrackingError(
                 f"artifacts of {row.key} at {without_credentials(str(row.artifact_uri))}",
-                f"its own folder in {without_credentials(held.location(row))}, on this machine",
+                f"its own folder in {without_credentials(location)}, on this machine",
                 _HINT,
             )
         name = locations[str(row.experiment_id)] / relative_folder(row.key)

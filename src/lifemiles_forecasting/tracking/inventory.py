@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -108,18 +109,18 @@ class Inventory:
         """Ids of all runs and logged models."""
         return {row.key for row in self.owners()}
 
-    def location(self, row: RunRow | ModelRow) -> str:
-        """The address under which the artifacts of a row's experiment are."""
-        return self.experiments[row.experiment_id].location
+    @cached_property
+    def places(self) -> Mapping[int, Path]:
+        """Experiment id -> folder of its artifacts, where that is on this machine."""
+        return {
+            experiment.experiment_id: location_folder(experiment.location)
+            for experiment in self.experiments.values()
+            if not is_remote(experiment.location)
+        }
 
     def folder(self, row: RunRow | ModelRow) -> Path | None:
         """The folder that a row owns; nothing when its address is not the one MLflow gives out."""
-        return owned_folder(self.location(row), row.artifact_uri, row.key)
-
-    def local_folders(self) -> list[Path]:
-        """The folders on this machine that hold artifacts of an experiment."""
-        locations = (experiment.location for experiment in self.experiments.values())
-        return sorted({location_folder(one) for one in locations if not is_remote(one)})
+        return owned_folder(self.places.get(row.experiment_id), row.artifact_uri, row.key)
 
 
 def read_inventory(connection: Connection) -> Inventory:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Collection
 from contextlib import closing
 from pathlib import Path
 
@@ -28,28 +29,26 @@ def folders_of_nobody(uri: str) -> list[Path]:
         TrackingError: another database beside this one cannot be read.
     """
     with transaction(uri) as connection:
-        locations = read_inventory(connection).local_folders()
+        locations = sorted(set(read_inventory(connection).places.values()))
     found = [folder for location in locations for folder in candidate_folders(location)]
     with transaction(uri) as connection:
         known = read_inventory(connection).keys()
     lost = [folder for folder in found if folder.name not in known]
     if not lost:
         return []
-    elsewhere = _known_to_neighbours(sqlite_path(uri))
+    elsewhere = _known_to_neighbours(sqlite_path(uri), {location.parent for location in locations})
     return [folder for folder in lost if folder.name not in elsewhere]
 
 
-def _known_to_neighbours(path: Path | None) -> set[str]:
-    """Ids in the other tracking databases of a folder: they share its `mlruns`.
+def _known_to_neighbours(own: Path | None, folders: Collection[Path]) -> set[str]:
+    """Ids in other tracking databases that lie beside the artifacts, and so share the folder.
 
     Raises:
         TrackingError: a neighbour cannot be read, so what is whose is not known.
     """
     known: set[str] = set()
-    if path is None:
-        return known
-    for file in sorted(path.parent.iterdir()):
-        if file.is_file() and not file.samefile(path) and _is_sqlite(file):
+    for file in (file for folder in folders for file in sorted(folder.iterdir())):
+        if file.is_file() and not (own and file.samefile(own)) and _is_sqlite(file):
             known |= _ids_in(file)
     return known
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -180,7 +180,8 @@ def make_plan(connection: Connection, rule: Rule, lost: Sequence[Path]) -> Plan:
     kept = {one: version.why for version in versions if version.why for one in version.stands_on}
     protected = {logged_by.get(one) or one: why for one, why in kept.items()}
     choice = choose(held.runs, rule, protected)
-    strange = dict.fromkeys(_strange(held, choice.gone), _STRANGE)
+    folders = _folders(held, choice.gone)
+    strange = {row.run_id: _STRANGE for row in held.owners() if folders.get(row.key, row) is None}
     if strange:
         choice = choose(held.runs, rule, strange | protected)
     models = frozenset(
@@ -189,33 +190,35 @@ def make_plan(connection: Connection, rule: Rule, lost: Sequence[Path]) -> Plan:
         if model.model_id not in kept and _goes(model, choice, rule) and held.folder(model)
     )
     gone = choice.gone | models
-    folders: dict[Path, int | None] = {
-        held.folder(row): row.experiment_id for row in held.owners() if row.key in gone
+    going: dict[Path, int | None] = {
+        folders.get(row.key) or held.folder(row): row.experiment_id
+        for row in held.owners()
+        if row.key in gone
     }
-    folders |= {
+    going |= {
         folder: None for folder in lost if rule.old_enough(int(folder.stat().st_mtime * 1000))
     }
     doomed = [version.key for version in versions if version.stands_on & gone]
-    return Plan(held, choice, models, doomed, folders)
+    return Plan(held, choice, models, doomed, going)
 
 
-def _strange(held: Inventory, gone: Collection[str]) -> Iterator[str]:
-    """Runs that would go, but whose artifacts or logged models are not where they should be.
+def _folders(held: Inventory, gone: Collection[str]) -> dict[str, Path | None]:
+    """Folders of the runs that would go and of their logged models; nothing where it is strange.
 
     Raises:
-        TrackingError: they are not on this machine.
+        TrackingError: artifacts are not on this machine.
     """
+    folders = {}
     for row in held.owners():
-        if row.run_id not in gone:
-            continue
-        if is_remote(row.artifact_uri):
-            raise TrackingError(
-                f"artifacts of a run to be deleted at {without_credentials(row.artifact_uri)}",
-                "a folder on this machine",
-                f"Nothing was deleted. {_HINT}",
-            )
-        if held.folder(row) is None:
-            yield row.run_id
+        if row.run_id in gone:
+            if is_remote(row.artifact_uri):
+                raise TrackingError(
+                    f"artifacts of a run to be deleted at {without_credentials(row.artifact_uri)}",
+                    "a folder on this machine",
+                    f"Nothing was deleted. {_HINT}",
+                )
+            folders[row.key] = held.folder(row)
+    return folders
 
 
 def _goes(model: ModelRow, choice: Choice, rule: Rule) -> bool:
