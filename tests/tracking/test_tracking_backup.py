@@ -128,7 +128,11 @@ def test_restored_elsewhere_after_the_old_place_is_gone(source, tmp_path, use_st
         assert mlflow.pyfunc.load_model(uri).predict(["a"]) == ["a"]
     version = mlflow.artifacts.download_artifacts("models:/store/1", dst_path=tmp_path / "version")
     assert read_files(Path(version) / "data" / "store_model")
-    assert str(project) not in addresses(moved)
+    known = addresses(moved)
+    assert (moved / "mlruns").as_uri() in known
+    for place in (source, project):
+        assert str(place) not in known
+        assert place.as_uri() not in known
     assert not list(moved.glob(".restore-*"))
 
 

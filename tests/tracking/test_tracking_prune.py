@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow
@@ -19,10 +20,11 @@ from lifemiles_forecasting.tracking.model import read_files
 from lifemiles_forecasting.tracking.prune import prune
 from lifemiles_forecasting.tracking.restore import restore
 from lifemiles_forecasting.tracking.retention import Rule
+from lifemiles_forecasting.tracking.run_record import write_record
 from lifemiles_forecasting.tracking.size import store_size
 from lifemiles_forecasting.tracking.store import tune_sqlite
 from lifemiles_forecasting.tracking.store_runs import children_filter
-from lifemiles_forecasting.tracking.synthetic import synthetic_training
+from lifemiles_forecasting.tracking.synthetic import synthetic_record, synthetic_training
 
 DAY = 86_400_000
 ECHO = """
@@ -110,6 +112,8 @@ def made(tmp_path_factory):
         client.log_dict(run.info.run_id, {"name": name}, "note.json")
         client.set_terminated(run.info.run_id)
         ids[name] = run.info.run_id
+    data = {**synthetic_record().dataset, "digest": "used by it alone"}
+    write_record(client, ids["old scoring"], replace(synthetic_record(), dataset=data))
     ids["running"] = synthetic_training(client, "1", started=DAY, status="RUNNING")
     ids["failed"] = synthetic_training(client, "1", started=2 * DAY, status="FAILED")
     lost = {"run_level": "store", "mlflow.parentRunId": "f" * 32}
@@ -161,6 +165,8 @@ def test_what_goes_goes_for_good_and_frees_what_is_said(store):
         assert database.execute("PRAGMA freelist_count").fetchone() == (0,)
         content = "\n".join(database.iterdump())
     assert not [key for key in gone | pruned.plan.models if key in content]
+    assert "used by it alone" not in content
+    assert synthetic_record().dataset["digest"][:36] in content
     assert not [key for key in gone if (folder / "mlruns" / key).exists()]
     assert not (folder / "mlruns" / ("0" * 32)).exists()
     assert [row["version"] for row in pruned.versions()] == [1]
