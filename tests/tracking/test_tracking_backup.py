@@ -343,6 +343,23 @@ def test_program_that_has_the_old_store_open_sees_the_new_one(source, saved, tmp
         assert not idle.execute("SELECT 1 FROM runs WHERE name = 'changed'").fetchone()
 
 
+def test_artifacts_on_another_disk_by_a_link(saved, tmp_path):
+    folders = []
+    for name in ("one", "two"):
+        target, disk = tmp_path / name, tmp_path / f"disk {name}"
+        target.mkdir()
+        disk.mkdir()
+        (target / "mlruns").symlink_to(disk)
+        restore(uri_of(target), saved)
+        assert (target / "mlruns").is_symlink()
+        again = tmp_path / f"backup of {name}"
+        backup(uri_of(target), again)
+        folders.append(sorted(str(path.relative_to(again)) for path in again.rglob("*")))
+        saved = again
+    assert folders[0] == folders[1]
+    assert restore(uri_of(target), saved, force=True).moved_to is not None
+
+
 def test_store_in_use_is_not_replaced(saved, tmp_path):
     target = tmp_path / "target"
     restore(uri_of(target), saved)

@@ -324,7 +324,9 @@ def test_folders_of_a_neighbouring_database_are_not_orphans(store):
     assert state(folder) == before
 
 
-@pytest.mark.parametrize("uri", ["http://me:secret@127.0.0.1:1", "mysql://me:secret@db/x"])
+@pytest.mark.parametrize(
+    "uri", ["http://me:secret@127.0.0.1:1", "mysql://me:secret@db/x", "sqlite://"]
+)
 def test_other_stores_are_refused_and_gc_is_named(uri):
     for work in (lambda: prune(uri, Rule(keep=1)), lambda: store_size(uri)):
         with pytest.raises(TrackingError, match="a SQLite file or a PostgreSQL database") as error:

@@ -134,7 +134,7 @@ def backup(uri: str, target: Path) -> Manifest:
     check_database(uri, _HINT)
     check_target(target)
     try:
-        with TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as folder:
+        with TemporaryDirectory(prefix=".backup-", dir=target.parent) as folder:
             aside = Path(folder)
             make = ArchiveWriter if target.name.endswith(ENDING) else FolderWriter
             with closing(make(aside / "backup")) as writer:
@@ -219,13 +219,12 @@ def _copy(writer: Writer, source: Source, may_change: bool) -> dict[str, FileMar
 
 def _locations(held: Inventory, base: Path) -> dict[str, str]:
     """Where the artifacts of each experiment go: below `mlruns`, and as they are if they are."""
+    root = (base / ARTIFACTS_ROOT).resolve()  # it may be a link to a larger disk
     below = {
-        number: folder.relative_to(base)
-        if folder.is_relative_to(base / ARTIFACTS_ROOT)
-        else Path(ARTIFACTS_ROOT, str(number))
+        number: folder.relative_to(root) if folder.is_relative_to(root) else Path(str(number))
         for number, folder in held.places.items()
     }
-    return {str(number): folder.as_posix() for number, folder in below.items()}
+    return {str(number): (ARTIFACTS_ROOT / place).as_posix() for number, place in below.items()}
 
 
 def _sources(held: Inventory, locations: Mapping[str, str]) -> list[Source]:

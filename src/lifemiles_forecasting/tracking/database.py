@@ -59,7 +59,7 @@ def check_database(uri: str, hint: str) -> None:
         TrackingError: the store is a server or another kind of database, does not answer, or
             nothing has been tracked yet.
     """
-    if not uri.startswith(("sqlite", "postgresql")):
+    if sqlite_path(uri) is None and not uri.startswith("postgresql"):
         raise TrackingError(
             f"a tracking store at {without_credentials(uri)}",
             "a SQLite file or a PostgreSQL database",

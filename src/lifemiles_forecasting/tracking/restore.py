@@ -22,6 +22,7 @@ from lifemiles_forecasting.tracking.artifacts import folder_files, is_remote
 from lifemiles_forecasting.tracking.database import fold_log, snapshot, sqlite_file, transaction
 from lifemiles_forecasting.tracking.inventory import read_inventory
 from lifemiles_forecasting.tracking.manifest import (
+    ARTIFACTS_ROOT,
     DATABASE,
     MANIFEST,
     FileMark,
@@ -158,7 +159,7 @@ def _point_here(database: Path, manifest: Manifest, base: Path, source: Path) ->
         source: the backup, for the message.
 
     Returns:
-        Folders of runs and logged models, relative to `base`; some may not exist.
+        Folders of runs and logged models, below `mlruns`; some may not exist.
 
     Raises:
         TrackingError: an address leads elsewhere after that.
@@ -175,15 +176,23 @@ def _point_here(database: Path, manifest: Manifest, base: Path, source: Path) ->
     fold_log(database)
     places = []
     for row in held.owners():
-        folder = held.folder(row)
-        if folder is None or not folder.is_relative_to(base):
+        place = _below(base, held.folder(row))
+        if place is None:
             raise TrackingError(
                 f"artifacts of {row.key} at {row.artifact_uri!r} in the database of {source}",
                 "its folder in the artifact location of its experiment",
                 "Take another backup",
             )
-        places.append(folder.relative_to(base))
+        places.append(place)
     return places
+
+
+def _below(base: Path, folder: Path | None) -> Path | None:
+    """A folder as seen from the database, if it lies in `mlruns`, which may be a link itself."""
+    root = (base / ARTIFACTS_ROOT).resolve()
+    if folder is None or not folder.is_relative_to(root):
+        return None
+    return ARTIFACTS_ROOT / folder.relative_to(root)
 
 
 def _moves(locations: dict[int, str], manifest: Manifest, base: Path) -> dict[str, str]:
@@ -240,12 +249,9 @@ def _folders_now(path: Path) -> list[Path]:
     with transaction(f"sqlite:///{path}") as connection:
         held = read_inventory(connection)
     fold_log(path)
-    base, folders = path.parent.resolve(), []
-    for row in held.owners():
-        folder = held.folder(row)
-        if folder is not None and folder.is_relative_to(base) and folder.exists():
-            folders.append(folder.relative_to(base))
-    return folders
+    base = path.parent.resolve()
+    places = (_below(base, held.folder(row)) for row in held.owners())
+    return [place for place in places if place is not None and (base / place).exists()]
 
 
 def _move(source: Path, target: Path) -> None:
