@@ -52,7 +52,7 @@ _HINT = (
     "own copy, in this order; for a tracking server do so where it runs"
 )
 _IN_MEMORY_BYTES = 16_000_000
-_COMPRESSION = 1  # models hardly compress: more costs five times the time for a few per cent
+_COMPRESSION = 1  # the fastest: a nightly job has to be done by morning
 
 
 class Writer(Protocol):

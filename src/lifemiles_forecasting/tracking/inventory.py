@@ -124,7 +124,7 @@ class Inventory:
 
 
 def read_inventory(connection: Connection) -> Inventory:
-    """Read it all: about 20 microseconds per run.
+    """Read it all.
 
     Args:
         connection: to the tracking database, in a transaction.
