@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from lifemiles_forecasting.core.errors import TrackingError
 from lifemiles_forecasting.tracking.inventory import RunRow
-from lifemiles_forecasting.tracking.registry import champions
+from lifemiles_forecasting.tracking.registered_versions import champions
 from lifemiles_forecasting.tracking.retention import Rule, choose, lineage
 
 IDS = [f"r{number}" for number in range(12)]
