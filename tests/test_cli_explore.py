@@ -156,7 +156,7 @@ def test_unknown_experiment_is_one_clear_error(filled, kedro_explore):
     assert result.stdout == ""
     assert result.stderr == (
         "Error: found no experiment with id '77'; expected one of "
-        f"1 ({EXPERIMENT}), 0 (Default). `kedro explore` lists them\n"
+        f"0 (Default), 1 ({EXPERIMENT}). `kedro explore` lists them\n"
     )
 
 

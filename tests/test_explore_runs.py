@@ -108,7 +108,7 @@ def test_table_and_csv_say_the_same(explore):
 def test_unknown_ids(explore):
     unknown = explore("--experiment-id", "77")
     assert unknown.exit_code == 1
-    assert unknown.stderr.startswith("Error: found no experiment with id '77'; expected one of 1 (")
+    assert unknown.stderr.startswith("Error: found no experiment with id '77'; expected one of 0 (")
     nobody = explore("--store", "nobody")
     assert (nobody.exit_code, nobody.stdout) == (0, "")
     assert nobody.stderr == "Nothing found of the store 'nobody'\n"

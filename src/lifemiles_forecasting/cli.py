@@ -17,6 +17,7 @@ from kedro.framework.cli.utils import env_option
 
 from lifemiles_forecasting.cli_errors import clear_errors
 from lifemiles_forecasting.cli_registry import registry
+from lifemiles_forecasting.cli_tracking import tracking
 from lifemiles_forecasting.core.errors import ConfigError
 
 _STORES = re.compile(r"(?:^|,)\s*stores=(?:\[([^\]]*)\]|([^,\[]*))(?=,|$)")
@@ -28,6 +29,7 @@ def cli() -> None:
 
 
 cli.add_command(registry)
+cli.add_command(tracking)
 
 
 def check_pipelines(names: list[str]) -> None:

@@ -36,7 +36,7 @@ def test_champion_and_challenger_through_their_life(client, version):
     assert registered_versions(client) == []
     before = time.time()
     client.create_registered_model(REGISTERED_MODEL)
-    first = version(0.5, gate_status="passed", gate_promoted_at=SINCE)
+    first = version(0.5, gate_status="passed", promoted_at=SINCE)
     assert registered_versions(client) == []
 
     client.set_registered_model_alias(REGISTERED_MODEL, "champion", first)

@@ -171,7 +171,8 @@ class PastRuns:
         return names
 
     def _chosen(self, experiment_id: str | None) -> list[str]:
-        known: Sequence[Experiment] = self.client.search_experiments()
+        found: Sequence[Experiment] = self.client.search_experiments()
+        known = sorted(found, key=lambda one: (len(one.experiment_id), one.experiment_id))
         ids = [experiment.experiment_id for experiment in known]
         if experiment_id is None:
             return ids

@@ -16,6 +16,7 @@ from lifemiles_forecasting.tracking.names import (
     PROMOTED_AT,
     REGISTERED_MODEL,
 )
+from lifemiles_forecasting.tracking.registered_versions import champions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -161,7 +162,7 @@ class Registry:
             if error.error_code == "RESOURCE_DOES_NOT_EXIST":
                 return []
             raise
-        past = [int(number) for number in tags.get(HISTORY_TAG, "").split(",") if number]
+        past = champions(self.name, tags.get(HISTORY_TAG, ""))
         today = self.alias(CHAMPION)  # someone may have moved the alias in the UI
         if today is not None and (not past or past[-1] != int(today.version)):
             past.append(int(today.version))
