@@ -127,7 +127,7 @@ def test_model_of_all_stores_is_registered_and_scores(served, few_stores):
     assert role in {"champion", "challenger"}
     variables = {"MLFLOW_TRACKING_URI": tracked.uri, "LIFEMILES_EXPERIMENT": tracked.experiment}
     shown = tracked.project.kedro(
-        "registry", "show", "--env=production", "--format=json", **variables
+        "models", "show", "--env=production", "--format=json", **variables
     )
     rows = {row["training_run"]: row for row in json.loads(shown.stdout)}
     assert rows[tracked.parent.info.run_id]["version"] == int(version.version)

@@ -16,7 +16,7 @@ from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.cli.utils import env_option
 
 from lifemiles_forecasting.cli_errors import clear_errors
-from lifemiles_forecasting.cli_registry import registry
+from lifemiles_forecasting.cli_models import models
 from lifemiles_forecasting.cli_tracking import tracking
 from lifemiles_forecasting.core.errors import ConfigError
 
@@ -28,7 +28,7 @@ def cli() -> None:
     """Forecasts of loyalty-programme billings for every partner store."""
 
 
-cli.add_command(registry)
+cli.add_command(models)
 cli.add_command(tracking)
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MODE_TAG = "training_mode"
 FULL = "full"
 ROLLED_BACK_AT = "rolled_back_at"
-_HINT = "`kedro registry show` lists the versions"
+_HINT = "`kedro models show` lists the versions"
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Registry:
             raise TrackingError(
                 f"no {alias} among the versions of {self.name}",
                 "one that a full training run left",
-                f"Run `kedro run`, or see `kedro registry show` for why there is no {alias}",
+                f"Run `kedro run`, or see `kedro models show` for why there is no {alias}",
             )
         return one
 

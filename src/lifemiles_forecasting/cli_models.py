@@ -1,4 +1,4 @@
-"""`kedro registry`: which version of the model of all stores is in charge, and why."""
+"""`kedro models`: which version of the model of all stores is in charge, and why."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ FORMATS = click.Choice(["table", "json", "csv"])
 
 
 @click.group()
-def registry() -> None:
+def models() -> None:
     """Versions of the model of all stores: show, promote, roll back."""
 
 
-@registry.command()
+@models.command()
 @click.option("--format", "form", type=FORMATS, default="table", show_default=True)
 @env_option
 @click.pass_obj
@@ -34,7 +34,7 @@ def show(metadata: Any, form: str, env: str | None) -> None:
         click.echo(RENDERERS[form]({"versions": rows}), nl=False)
 
 
-@registry.command()
+@models.command()
 @click.argument("version", type=click.IntRange(min=1))
 @env_option
 @click.pass_obj
@@ -45,7 +45,7 @@ def promote(metadata: Any, version: int, env: str | None) -> None:
         click.echo(f"Version {one.version} of {one.name} is the champion.", err=True)
 
 
-@registry.command()
+@models.command()
 @env_option
 @click.pass_obj
 def rollback(metadata: Any, env: str | None) -> None:
