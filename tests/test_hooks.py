@@ -12,14 +12,11 @@ from textwrap import dedent
 
 import pytest
 from kedro.config import OmegaConfigLoader
-from kedro.io import DataCatalog, MemoryDataset
-from kedro.pipeline import Node, Pipeline
 from mlflow.tracking import MlflowClient
 
-from lifemiles_forecasting.core.errors import ConfigError, InputError, TrackingError
+from lifemiles_forecasting.core.errors import ConfigError, TrackingError
 from lifemiles_forecasting.hooks import (
     check_environment,
-    check_inputs,
     probe_servers,
     tracking_config,
 )
@@ -322,15 +319,3 @@ def test_an_environment_that_changes_one_key_keeps_the_others(project):
     config = loader_of(project)["mlflow"]
     assert config["ui"] == {"host": "127.0.0.1", "port": "5001"}
     assert config["tracking"]["params"]["long_params_strategy"] == "truncate"
-
-
-def test_monitoring_before_any_training_says_what_to_run():
-    job = Pipeline([Node(lambda errors, panel: None, ["backtest_errors", "panel"], "drift")])
-    catalog = DataCatalog({"panel": MemoryDataset(1)})
-    expected = (
-        "found no backtest_errors of an earlier run; expected the files that `kedro run` leaves. "
-        "Run `kedro run`, with the same data_root"
-    )
-    with pytest.raises(InputError) as caught:
-        check_inputs(job, catalog)
-    assert str(caught.value) == expected
