@@ -91,10 +91,10 @@ def registered(tmp_path_factory):
     before, uri = mlflow.get_tracking_uri(), f"sqlite:///{folder / 'mlflow.db'}"
     tune_sqlite()
     mlflow.set_tracking_uri(uri)
-    mlflow.create_experiment("Training", artifact_location=(folder / "mlruns").as_uri())
-    mlflow.set_experiment("Training")
+    artifacts = (folder / "mlruns").as_uri()
+    experiment = mlflow.create_experiment("Training", artifact_location=artifacts)
     for reasons in ((), ("worse",)):
-        with mlflow.start_run() as run:
+        with mlflow.start_run(experiment_id=experiment) as run:
             new = Registration(fleet, fleet, Verdict(reasons))
             log_and_register(MlflowClient(), run.info.run_id, new)
     mlflow.set_tracking_uri(before)

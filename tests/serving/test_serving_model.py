@@ -161,9 +161,9 @@ def test_registry_may_be_another_store_than_that_of_the_runs(
 def test_model_comes_over_http_from_a_tracking_server(kedro_serve, here, mlflow_server, free_port):
     """Its files too; the champion there is a copy of the one here, logged through the server."""
     mlflow.set_tracking_uri(mlflow_server.uri)
-    mlflow.set_experiment("Serving")
+    experiment = mlflow.create_experiment("Serving")
     fleet = read_files(here.model_folder(1) / "data" / "fleet")
-    with mlflow.start_run() as run:
+    with mlflow.start_run(experiment_id=experiment) as run:
         logged = log_fleet(FleetModel.from_files(fleet))
     registry = Registry(MlflowClient(mlflow_server.uri, mlflow_server.uri))
     registry.promote(
