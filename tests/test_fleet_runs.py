@@ -232,7 +232,7 @@ def test_retrain_drifted_trains_only_those(life):
     folder = life.project.output("08_reporting/monitoring")
     folder.mkdir(exist_ok=True)
     ids = before.index.get_level_values("store_id").unique()
-    drift = pd.DataFrame({"store_id": ids, "drifted": ids == drifted})
+    drift = pd.DataFrame({"store_id": ids, "retrain": ids == drifted})
     drift.to_csv(folder / "drift.csv", index=False)
     life.run(retrain="drifted")
     parent = life.runs("pipeline")[0]

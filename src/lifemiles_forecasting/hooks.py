@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from kedro.framework.hooks import hook_impl
 
 from lifemiles_forecasting.core.errors import ConfigError, InputError
+from lifemiles_forecasting.datasets.aside import clear_parts, write_aside
+from lifemiles_forecasting.run_lock import RunLock
 from lifemiles_forecasting.tracking import lifecycle
 
 if TYPE_CHECKING:
@@ -27,7 +29,6 @@ logger = logging.getLogger(__name__)
 
 # what pipelines that are run by themselves start from
 MADE_BY_DATA_PROCESSING = ("panel", "stores", "row_balance")
-MADE_BY_TRAINING = ("backtest_errors",)
 
 # runs that do not train, by their pipeline: level, and what their names begin with
 OTHER_RUNS = {
@@ -35,10 +36,10 @@ OTHER_RUNS = {
     "monitoring": (lifecycle.MONITORING_LEVEL, "Monitoring"),
 }
 
-_OR_PANEL_ALONE = ", or `kedro run --pipelines=data_processing`"
 MODES = {"all": "full", "drifted": "drifted"}  # how a run trains, by what it trains anew
 
 guard = lifecycle.RunGuard()
+lock = RunLock()
 
 
 class ForecastingHooks:
@@ -72,6 +73,7 @@ class ForecastingHooks:
         store.keep_stdout_clean()
         store.tune_sqlite()
         probe_servers(loader["mlflow"]["server"])
+        write_aside()
         self._places = places(loader["mlflow"], self._config)
 
     @hook_impl  # after kedro-mlflow, which opens the run
@@ -81,6 +83,7 @@ class ForecastingHooks:
         """Write the whole configuration to the run, and what kind of run it is.
 
         Raises:
+            ConfigError: another run writes to the same folder.
             InputError: the pipeline starts from what another one has not left yet.
             TrackingError: the run's artifacts cannot be placed.
         """
@@ -89,6 +92,7 @@ class ForecastingHooks:
         run_id = lifecycle.active_run_id()
         if run_id is not None:
             guard.watch(run_id)
+        self._take_outputs()
         check_inputs(pipeline, catalog)
         if run_id is None:  # tracking is switched off for this pipeline
             return
@@ -112,6 +116,7 @@ class ForecastingHooks:
     def after_pipeline_run(self) -> None:
         """Sum a training run up, and say where it can be looked at."""
         guard.release()
+        lock.release()
         if not self._trained:
             return
         from mlflow.tracking import MlflowClient
@@ -130,6 +135,7 @@ class ForecastingHooks:
         """
         from mlflow.exceptions import MlflowException
 
+        lock.release()
         lost = lifecycle.lost_store(error)
         if lost is None:
             results = yield
@@ -139,6 +145,13 @@ class ForecastingHooks:
             yield
         guard.abandon()
         raise lost from error
+
+    def _take_outputs(self) -> None:
+        """Hold the folder of the outputs, and clear what a killed run left unfinished there."""
+        folder = self._project_path / self._config["data_root"]
+        lock.take(folder)
+        for part in clear_parts(folder):
+            logger.info("Removed what an interrupted run left: %s", part)
 
     def _read_parameters(self, raw: dict[str, Any]) -> None:
         """Check the parameters and keep them flat, defaults of absent ones included."""
@@ -253,14 +266,13 @@ def check_inputs(pipeline: Pipeline, catalog: CatalogProtocol) -> None:
     Raises:
         InputError: one is not; the message says how to make it.
     """
-    made_before = {*MADE_BY_DATA_PROCESSING, *MADE_BY_TRAINING}
-    missing = sorted(n for n in pipeline.inputs() & made_before if not catalog.exists(n))
+    needed = sorted(name for name in pipeline.inputs() if name in MADE_BY_DATA_PROCESSING)
+    missing = [name for name in needed if not catalog.exists(name)]
     if missing:
-        shorter = "" if set(missing) & set(MADE_BY_TRAINING) else _OR_PANEL_ALONE
         raise InputError(
             f"no {' and no '.join(missing)} of an earlier run",
             "the files that `kedro run` leaves",
-            f"Run `kedro run`{shorter}, with the same data_root",
+            "Run `kedro run`, or `kedro run --pipelines=data_processing`, with the same data_root",
         )
 
 

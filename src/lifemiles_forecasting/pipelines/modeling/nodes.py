@@ -106,13 +106,6 @@ def run_backtest(study: Study) -> tuple[Backtest, pd.DataFrame, pd.DataFrame]:
     return result, backtest.to_frame(study, result), backtest.window_intervals(study, result)
 
 
-def measure_backtest_errors(study: Study, backtest_result: Backtest) -> pd.DataFrame:
-    """How far every store strayed in the scored windows, which monitoring judges it by."""
-    from lifemiles_forecasting.core.drift import backtest_errors
-
-    return backtest_errors(study, backtest_result)
-
-
 def describe_fits(
     study: Study, backtest_result: Backtest
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:

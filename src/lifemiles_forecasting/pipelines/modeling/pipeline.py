@@ -54,12 +54,6 @@ def create_pipeline(**_: object) -> Pipeline:
                 name="collect_warnings",
             ),
             Node(
-                nodes.measure_backtest_errors,
-                inputs=result,
-                outputs="backtest_errors",
-                name="measure_backtest_errors",
-            ),
-            Node(
                 nodes.describe_fits,
                 inputs=result,
                 outputs=["weights", "attempted", "failures"],

@@ -9,24 +9,51 @@ if TYPE_CHECKING:  # heavy, and this module is imported at every kedro command
     import pandas as pd
 
     from lifemiles_forecasting.core.monitoring import ForecastReader, Tested
-    from lifemiles_forecasting.core.results import RunRecord
+    from lifemiles_forecasting.core.results import FleetReader, LoadedVersion, RunRecord
 
 logger = logging.getLogger(__name__)
 
 
+def read_model(
+    registered_fleets: FleetReader, model_version: int | None, model_alias: str, target: str
+) -> LoadedVersion:
+    """The model whose backtest says how far stores usually stray.
+
+    Raises:
+        TrackingError: there is none.
+        ConfigError: it forecasts another target.
+    """
+    from lifemiles_forecasting.core.scoring import check_target
+
+    model = registered_fleets.read(model_version, model_alias)
+    check_target(model.fleet, target)
+    logger.info("Judged by the backtest of model version %s.", model.version)
+    return model
+
+
 def join_forecasts(
-    past_forecasts: ForecastReader, panel: pd.DataFrame, monitoring: dict[str, Any], target: str
+    *,
+    past_forecasts: ForecastReader,
+    judged_by: LoadedVersion,
+    panel: pd.DataFrame,
+    stores: pd.DataFrame,
+    monitoring: dict[str, Any],
+    target: str,
 ) -> tuple[Tested, dict[str, Any]]:
     """Past forecasts beside what happened, and where they come from.
 
     Raises:
-        InputError: no run has forecast a day of the period.
+        InputError: no run has forecast a day of the period, or days are missing between what the
+            model knows and the transactions.
     """
     from lifemiles_forecasting.core.config import MonitoringSettings, parse
+    from lifemiles_forecasting.core.continuation import continued
     from lifemiles_forecasting.core.monitoring import Actuals, join_actuals
+    from lifemiles_forecasting.core.series import Series
 
-    settings = parse(MonitoringSettings, monitoring)
-    actuals = Actuals.of(panel, settings.days)
+    settings, fleet = parse(MonitoringSettings, monitoring), judged_by.fleet
+    series = continued(fleet.history, Series.from_frames(panel, stores), fleet.recipe)
+    actuals = Actuals(series, settings.days)
     past = past_forecasts.read(target, actuals.first, settings.max_runs)
     for run, reason in past.left_out.items():
         logger.warning("The forecasts of run %s cannot be read: %s", run, reason)
@@ -52,14 +79,14 @@ def measure_accuracy(tested: Tested) -> tuple[pd.DataFrame, dict[str, float]]:
 
 
 def find_drift(
-    tested: Tested, backtest_errors: pd.DataFrame, monitoring: dict[str, Any]
+    tested: Tested, judged_by: LoadedVersion, monitoring: dict[str, Any]
 ) -> pd.DataFrame:
     """The verdict on every store."""
     from lifemiles_forecasting.core import drift
     from lifemiles_forecasting.core.config import MonitoringSettings, parse
 
     settings = parse(MonitoringSettings, monitoring)
-    table = drift.find_drift(tested, backtest_errors, settings.drift_percentile)
+    table = drift.find_drift(tested, judged_by.fleet.errors, settings.drift_percentile)
     found = drift.summary(table)
     logger.info(
         "%d of %d stores have drifted; %d of them need training.",

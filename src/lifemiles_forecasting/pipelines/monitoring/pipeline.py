@@ -9,7 +9,7 @@ from lifemiles_forecasting.pipelines.forecasting.pipeline import in_namespace
 from lifemiles_forecasting.pipelines.monitoring import nodes
 
 NAMESPACE = "monitoring"
-SHARED = ("past_forecasts", "backtest_errors", "run_info")
+SHARED = ("past_forecasts", "registered_fleets", "run_info")
 
 
 def create_pipeline(**_: object) -> Pipeline:
@@ -19,8 +19,23 @@ def create_pipeline(**_: object) -> Pipeline:
     monitor = Pipeline(
         [
             Node(
+                nodes.read_model,
+                inputs=[
+                    "registered_fleets",
+                    "params:model_version",
+                    "params:model_alias",
+                    "params:target",
+                ],
+                outputs="judged_by",
+                name="read_model",
+            ),
+            Node(
                 nodes.join_forecasts,
-                inputs=["past_forecasts", "panel", settings, "params:target"],
+                inputs={
+                    **{name: name for name in ("past_forecasts", "judged_by", "panel", "stores")},
+                    "monitoring": settings,
+                    "target": "params:target",
+                },
                 outputs=["tested", "past_runs"],
                 name="join_forecasts",
             ),
@@ -32,7 +47,7 @@ def create_pipeline(**_: object) -> Pipeline:
             ),
             Node(
                 nodes.find_drift,
-                inputs=["tested", "backtest_errors", settings],
+                inputs=["tested", "judged_by", settings],
                 outputs="drift",
                 name="find_drift",
             ),
