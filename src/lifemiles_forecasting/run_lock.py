@@ -15,7 +15,7 @@ LOCK, OWNER = ".run.lock", ".run.owner"
 
 
 class RunLock:
-    """Holds a folder for the run of this process; the system lets go of it when the process ends."""
+    """Holds a folder for the run of this process; when the process ends, the system lets go."""
 
     def __init__(self) -> None:
         self._lock: FileLock | None = None
