@@ -39,6 +39,7 @@ FREE_KEYS = {
     "sizes",
     "alphas",
     "tiers",
+    "countries",
     "regions",
     "city_regions",
     "store_regions",
