@@ -12,6 +12,14 @@ from lifemiles_forecasting.core.errors import ConfigError
 
 M = TypeVar("M", bound=BaseModel)
 Target = Literal["billings", "local_amount", "miles"]
+Candidate = Literal[
+    "base",
+    "ets",
+    "direct",
+    "recursive",
+    "local_catboost",
+    "ridge",
+]
 
 
 class Closed(BaseModel):
@@ -110,7 +118,7 @@ class ModelSettings(Closed):
     origin_step: int | None = Field(None, ge=1)
     workers: int | None = Field(None, ge=1)
     holidays: HolidaySettings = HolidaySettings()
-    candidates: tuple[Literal["base", "ets", "direct", "recursive", "local_catboost", "ridge"], ...]
+    candidates: tuple[Candidate, ...]
     direct: DirectSettings
     recursive: RecursiveSettings
     local_catboost: LocalSettings
