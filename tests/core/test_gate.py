@@ -56,7 +56,13 @@ def judge(new, incumbent=None, **changes):
 def test_first_model_passes_by_itself(new):
     verdict = judge(new)
     assert verdict.passed
-    assert gate.as_table(verdict) == {"status": "passed", "reasons": [], "champion": ""}
+    assert gate.as_table(verdict, GOOD) == {
+        "status": "passed",
+        "reasons": [],
+        "findings": [],
+        "judged_wape": 30.0,
+        "champion": "",
+    }
 
 
 @pytest.mark.parametrize(
