@@ -43,7 +43,7 @@ def errors_by(backtest: pd.DataFrame, group: str) -> pd.DataFrame:
     of = {name: backtest[backtest[c.CANDIDATE] == name] for name in (BLEND, NAIVE)}
     naive = of[NAIVE][[*keys, c.Y_HAT]].rename(columns={c.Y_HAT: "naive"})
     days = of[BLEND].merge(naive, on=keys).dropna(subset=[c.Y])
-    by = days[c.HORIZON] if group == BY_HORIZON else days[c.DATE].dt.dayofweek
+    by = days[c.HORIZON] if group == BY_HORIZON else days[c.DATE].dt.day_of_week
     error = days[c.Y_HAT] - days[c.Y]
     parts = pd.DataFrame(
         {
