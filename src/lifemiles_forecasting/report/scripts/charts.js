@@ -120,7 +120,8 @@ const charts = (() => {
   // any chart as a table: a row per place on its axis, a column per line or kind of bar
   const showTable = (id) => {
     const box = document.querySelector(`details[data-chart="${id}"] .scroll`);
-    const traces = (byId(id).data || []).filter((trace) => trace.x && trace.y);
+    if (!byId(id).data) return; // not drawn yet: its drawing comes back to this
+    const traces = byId(id).data.filter((trace) => trace.x && trace.y);
     const flipped = traces.some((trace) => trace.orientation === "h");
     const [keys, values] = flipped ? ["y", "x"] : ["x", "y"];
     const plain = (text) => new DOMParser().parseFromString(String(text), "text/html").body.textContent;
