@@ -1,8 +1,8 @@
 """Measure again what RESULTS.md says: `make bench`, or `python benchmarks/run.py [SECTION ...]`.
 
-Sections: sample and structured (ours beside every peer), cost, tracking, reading, scale. The last
-three are run only when named; the last two are larger than the sample (8.9 million rows; 1,115
-stores x 942 days).
+Sections: sample and structured (ours beside every peer), cost, report, tracking, reading, scale.
+The last four are run only when named; the last two are larger than the sample (8.9 million rows;
+1,115 stores x 942 days).
 Forecasts of peers are kept in benchmarks/.cache; --fresh makes everything anew in one run.
 """
 
@@ -25,6 +25,7 @@ TITLES = {
     "reading": "Reading 8.9 million rows",
     "scale": "1,115 stores x 942 days (synthetic)",
     "tracking": "Tracking a nested run",
+    "report": "The HTML report",
 }
 PACKAGES = ("catboost", "duckdb", "kedro", "mlflow", "numpy", "pandas", "scikit-learn")
 
@@ -39,6 +40,10 @@ def _section(name: str, folder: Path, fresh: bool) -> str:
         import cost
 
         return cost.measure(folder / "cost")
+    if name == "report":
+        import report
+
+        return report.measure(fresh)
     if name == "tracking":
         import tracking
 

@@ -10,7 +10,6 @@ import pandas as pd
 from lifemiles_forecasting.core import breakdown, coverage, gaps
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.config import ReportSettings
-from lifemiles_forecasting.core.quality import candidate_accuracy
 from lifemiles_forecasting.report.content import ReportContent
 from lifemiles_forecasting.report.payload import MAX_WEIGHTS, flat
 
@@ -24,11 +23,21 @@ MAX_DORMANT = 20
 
 
 def analysis(
-    content: ReportContent, settings: ReportSettings, texts: Mapping[str, str]
+    content: ReportContent,
+    accuracy: pd.DataFrame,
+    settings: ReportSettings,
+    texts: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Gather the tables of the analyst's part."""
+    """Gather the tables of the analyst's part.
+
+    Args:
+        content: what the report tells.
+        accuracy: what `core.quality.candidate_accuracy` gave.
+        settings: band of the coverage.
+        texts: words of the page.
+    """
     return {
-        **_models(content),
+        **_models(content, accuracy),
         **_intervals(content, settings),
         **_ledgers(content),
         **_data(content, texts),
@@ -37,8 +46,7 @@ def analysis(
     }
 
 
-def _models(content: ReportContent) -> dict[str, Any]:
-    accuracy = candidate_accuracy(content.frames.backtest)
+def _models(content: ReportContent, accuracy: pd.DataFrame) -> dict[str, Any]:
     tried = content.table[content.table["attempted"]]
     weights = tried.filter(like="weight_").fillna(0.0).mean().sort_values(ascending=False)
     best = tried["champion"].value_counts()

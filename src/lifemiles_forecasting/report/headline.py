@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from lifemiles_forecasting.core import columns as c
-from lifemiles_forecasting.core.quality import TestWindow
 from lifemiles_forecasting.report.content import ReportContent
 from lifemiles_forecasting.report.days import Days, change
 from lifemiles_forecasting.report.texts import number
@@ -20,11 +19,12 @@ PLAIN_DIGITS = 2  # of a figure in a sentence
 
 def headline(content: ReportContent, days: Days, texts: Mapping[str, str]) -> dict[str, Any]:
     """Headline figures of all stores, and a row per partner."""
-    before = days.before if days.comparable else np.full_like(days.forecast, np.nan)
-    window = TestWindow.of(content.frames.backtest)
+    before = np.nan_to_num(days.before) if days.comparable else None
     sold, expected = float(np.nansum(days.actual)), float(np.nansum(days.tested))
     missed = float(np.nansum(np.abs(days.tested - days.actual)))
     last = days.first_day + pd.Timedelta(days=days.horizon - 1)
+    test_first = days.first_day - pd.Timedelta(days=days.horizon)
+    data_until = days.first_day - pd.Timedelta(days=1)
     written = texts["date_format"]
     return {
         "metrics": content.metrics,
@@ -32,9 +32,9 @@ def headline(content: ReportContent, days: Days, texts: Mapping[str, str]) -> di
         "weeks": days.weeks,
         "first_day": days.first_day.strftime(written),
         "last_day": last.strftime(written),
-        "data_until": (days.first_day - pd.Timedelta(days=1)).strftime(written),
-        "test_first": window.dates[0].strftime(written),
-        "test_last": window.dates[-1].strftime(written),
+        "data_until": data_until.strftime(written),
+        "test_first": test_first.strftime(written),
+        "test_last": data_until.strftime(written),
         "all_stores": _group(days.forecast, before),
         "test": {
             "sold": sold,
@@ -51,32 +51,33 @@ def headline(content: ReportContent, days: Days, texts: Mapping[str, str]) -> di
     }
 
 
-def _group(forecast: np.ndarray, before: np.ndarray) -> dict[str, Any]:
+def _group(forecast: np.ndarray, before: np.ndarray | None) -> dict[str, Any]:
     """Stores, sums and change of a group of stores."""
-    known = not np.isnan(before).all()
-    ahead, past = float(np.nansum(forecast)), float(np.nansum(before))
+    ahead = float(forecast.sum())
+    past = None if before is None else float(before.sum())
     return {
         "stores": len(forecast),
-        "before": past if known else None,
+        "before": past,
         "next": ahead,
-        "change": change(past, ahead) if known else None,
+        "change": None if past is None else change(past, ahead),
     }
 
 
-def _movers(forecast: np.ndarray, before: np.ndarray) -> dict[str, int]:
-    """How many stores grow and how many fall."""
-    difference = np.nansum(forecast, axis=1) - np.nansum(before, axis=1)
-    known = ~np.isnan(before).all(axis=1)
-    return {"up": int((difference[known] > 0).sum()), "down": int((difference[known] < 0).sum())}
+def _movers(forecast: np.ndarray, before: np.ndarray | None) -> dict[str, int]:
+    """How many stores grow and how many fall; none where there is nothing to compare with."""
+    if before is None:
+        return {"up": 0, "down": 0}
+    difference = forecast.sum(axis=1) - before.sum(axis=1)
+    return {"up": int((difference > 0).sum()), "down": int((difference < 0).sum())}
 
 
-def _partners(days: Days, before: np.ndarray) -> list[dict[str, Any]]:
+def _partners(days: Days, before: np.ndarray | None) -> list[dict[str, Any]]:
     """A row per partner, the largest forecast first."""
-    groups = days.stores.groupby(c.PARTNER_CODE, sort=True).groups
-    rows = [
-        {"code": code, **_group(days.forecast[index.to_numpy()], before[index.to_numpy()])}
-        for code, index in groups.items()
-    ]
+    rows = []
+    for code, index in days.stores.groupby(c.PARTNER_CODE, sort=True).groups.items():
+        own = index.to_numpy()
+        past = None if before is None else before[own]
+        rows.append({"code": code, **_group(days.forecast[own], past)})
     return sorted(rows, key=lambda row: -row["next"])
 
 

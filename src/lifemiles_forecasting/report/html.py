@@ -72,7 +72,9 @@ def render_report(content: ReportContent, settings: ReportSettings) -> str:
     content = content.of_this_run()
     days = Days.of(content.frames)
     ids = listed_stores(content.table, days)
-    data = safe_json(_script_data(content, settings, days, ids))
+    accuracy = candidate_accuracy(content.frames.backtest)
+    drawn = _analyst_figures(content, accuracy, settings)
+    data = safe_json(_script_data(content, settings, days, ids) | {"figures": drawn})
     series = safe_json(series_payload(content.frames, days, ids))
     environment = Environment(
         autoescape=True,
@@ -98,7 +100,7 @@ def render_report(content: ReportContent, settings: ReportSettings) -> str:
         series=Markup(series),  # noqa: S704
         n_listed=len(ids),
         **headline(content, days, texts),
-        **analysis(content, settings, texts),
+        **analysis(content, accuracy, settings, texts),
         has_importance=len(content.importance) > 0,
     )
 
@@ -110,7 +112,7 @@ def _resource(name: str) -> str:
 def _script_data(
     content: ReportContent, settings: ReportSettings, days: Days, ids: list[str]
 ) -> dict[str, Any]:
-    """What the scripts read: texts, sums, a row per listed store, figures of the analyst."""
+    """What the scripts read: texts, sums, a row per listed store."""
     texts = TEXTS[settings.language]
     return {
         "texts": dict(texts),
@@ -127,24 +129,23 @@ def _script_data(
         "bands": bands_payload(content.frames),
         "rows": store_rows(content.table, days, ids),
         "weights": weights_payload(content.table, ids),
-        "figures": {
-            name: json.loads(figure.to_json())
-            for name, figure in _analyst_figures(content, settings).items()
-        },
     }
 
 
-def _analyst_figures(content: ReportContent, settings: ReportSettings) -> dict[str, go.Figure]:
+def _analyst_figures(
+    content: ReportContent, accuracy: pd.DataFrame, settings: ReportSettings
+) -> dict[str, Any]:
+    """Figures of the analyst's part, as JSON."""
     backtest = content.frames.backtest
     horizon = breakdown.errors_by(backtest, breakdown.BY_HORIZON)
     weekday = breakdown.errors_by(backtest, breakdown.BY_WEEKDAY)
     drawn = {
         "quality_distribution": figures.quality_distribution(content.table, settings),
         "r2_against_smape": figures.r2_against_smape(content.table, settings),
-        "candidates": figures.candidates(candidate_accuracy(backtest), settings),
+        "candidates": figures.candidates(accuracy, settings),
         "errors_by_horizon": figures_analysis.errors_by_horizon(horizon, settings),
         "errors_by_weekday": figures_analysis.errors_by_weekday(weekday, settings),
     }
     if len(content.importance):
         drawn["importance"] = figures_analysis.importance(content.importance, settings)
-    return drawn
+    return {name: json.loads(figure.to_json()) for name, figure in drawn.items()}
