@@ -27,6 +27,7 @@ PIPELINES = [
     "forecasting",
     "leak_audit",
     "modeling",
+    "monitoring",
     "registration",
     "reporting",
 ]
@@ -139,9 +140,10 @@ def test_whole_run_is_all_pipelines_but_those_on_request():
     assert not whole & others
 
 
-def test_scoring_writes_nothing_that_training_has_written():
-    job = pipelines()["forecasting"]
-    written = job.outputs() | datasets_of("forecasting") - job.inputs()
+@pytest.mark.parametrize("name", ["forecasting", "monitoring"])
+def test_other_jobs_write_nothing_that_training_has_written(name):
+    job = pipelines()[name]
+    written = job.outputs() | datasets_of(name) - job.inputs()
     assert not written & (datasets_of("__default__") - pipelines()["__default__"].inputs())
 
 
@@ -153,7 +155,9 @@ def test_audit_starts_from_what_a_run_leaves():
 
 def test_whole_run_needs_nothing_but_raw_files():
     free = {name for name in pipelines()["__default__"].inputs() if not name.startswith("param")}
-    assert free == {"raw_transactions", "events", "run_info", "incumbent"}
+    # and what there may be of earlier runs, which is read if it is there
+    earlier = {"incumbent", "registered_fleets", "last_drift"}
+    assert free == {"raw_transactions", "events", "run_info"} | earlier
 
 
 def entry_of(dataset, entries):
@@ -177,7 +181,8 @@ def test_every_dataset_between_pipelines_is_in_the_catalog():
         assert needed - entries == set(), name
     # counts, verdict and chosen model go from one node to the next and are kept in a table
     within = {name for job in PIPELINES for name in datasets_of(job)}
-    kept = {"row_counts", "verdict", "scoring.row_counts", "scoring.chosen_model"}
+    kept = {"row_counts", "verdict", "scoring.chosen_model"}
+    kept |= {"scoring.row_counts", "monitoring.row_counts"}
     assert {name for name in within if entry_of(name, entries) not in entries} == kept
 
 
@@ -208,6 +213,7 @@ def test_no_two_entries_write_the_same_file():
         entry.get("dataset", entry).get("filepath") for entry in loader("base")["catalog"].values()
     ]
     files = [file for file in files if file]
+    files.remove(loader("base")["catalog"]["last_drift"]["filepath"])  # it is only read
     assert len(files) == len(set(files))
 
 

@@ -73,7 +73,9 @@ def artifacts(trained, run, folder=None):
 def test_run_says_nothing_on_stdout_and_where_to_look(trained):
     assert trained.result.stdout == ""
     assert f"{ROWS:,} in = {ROWS:,} used + 0 quarantined" in trained.result.stderr
-    assert "kedro explore --experiment-id 1" in trained.result.stderr
+    last = trained.result.stderr.splitlines()[-10:]
+    assert "Stores: 40 attempted" in last[0]
+    assert "kedro explore --experiment-id 1" in last[-1]
     assert "Traceback" not in trained.result.stderr
 
 
@@ -95,6 +97,9 @@ def test_parent_run_has_the_name_params_and_tags_of_the_contract(trained):
     balance = json.loads(trained.project.output("08_reporting/row_balance.json").read_text())
     assert tags["data_fingerprint"] == balance["data_fingerprint"] != ""
     assert {"git_commit", "git_dirty"} <= set(tags)
+    backtest = trained.frame("07_model_output/backtest.parquet")
+    tested = backtest.loc[backtest["origin"] == backtest["origin"].max(), "date"]
+    assert tags["test_window"] == f"{tested.min():%Y-%m-%d}/{tested.max():%Y-%m-%d}"
 
 
 def test_parent_run_has_every_metric_of_the_contract(trained):
@@ -151,7 +156,8 @@ def test_parent_run_names_its_training_data(trained):
 
 def test_parent_run_holds_report_forecasts_and_figures(trained):
     assert artifacts(trained, trained.parent) == {
-        *("report.html", "coverage.csv", "forecasts", "figures")
+        *("report.html", "coverage.csv", "gate.json", "forecasts", "figures"),
+        "model_before_test",
     }
     assert artifacts(trained, trained.parent, "forecasts") == {
         "forecasts/forecasts.csv",
@@ -206,7 +212,7 @@ def test_models_give_their_rows_of_the_forecasts_back(trained, tracking, forecas
 
 
 def test_no_two_stores_share_a_model_file(trained):
-    files = list((trained.project.folder / "mlruns").rglob("*.cbm"))
+    files = list((trained.project.folder / "mlruns").glob("*/artifacts/model/**/*.cbm"))
     digests = {hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
     assert len(files) == len(digests) == ATTEMPTED
 
@@ -321,7 +327,7 @@ def test_viz_serves_the_pipeline_and_previews_on_loopback(trained, tmp_path):
             names = {node["name"]: node["id"] for node in main["nodes"]}
             assert {"forecasts", "report", "panel", "run_backtest"} <= set(names)
             assert main["layers"] == [
-                *("raw", "intermediate", "primary", "models"),
+                *("earlier_runs", "raw", "intermediate", "primary", "models"),
                 *("model_output", "reporting", "tracking"),
             ]
             table = json.loads(answer(f"{api}/nodes/{names['forecasts_csv']}", server, log))

@@ -70,8 +70,29 @@ def test_one_store(rows, trained):
     store = trained.children[0].data.tags["store_id"]
     (only,) = rows("--store", store)
     assert (only["store_id"], only["status"]) == (store, "FINISHED")
+    assert only["training_run_name"] == trained.parent.info.run_name
+    assert only["champion"] == trained.children[0].data.tags["champion"]
+    for name in ("test_wape", "test_bias", "coverage_80"):
+        assert only[name] == trained.children[0].data.metrics[name]
     (best,) = rows("--best-models", "--store", store)["store_models"]
     assert best["model_uri"] == only["model_uri"]
+
+
+def test_a_run_compared_with_itself_is_the_same_everywhere(rows, trained):
+    info = trained.parent.info
+    tables = rows("--compare", info.run_id[:8], info.run_name)
+    assert {run["run_id"] for run in tables["runs"]} == {info.run_id}
+    assert {row["metric"] for row in tables["metrics"]} == set(trained.parent.data.metrics)
+    assert {row["better"] for row in tables["metrics"]} == {"same", None}
+    assert tables["differing_parameters"] == []
+    (changes,) = tables["store_changes"]
+    measured = sum("test_wape" in run.data.metrics for run in trained.children)
+    assert (changes["stores"], changes["same"]) == (len(trained.children), measured)
+    assert changes["not_measured"] == len(trained.children) - measured
+
+
+def test_no_champion_yet(rows):
+    assert rows("--champion") == []
 
 
 def test_table_and_csv_say_the_same(explore):
@@ -87,10 +108,10 @@ def test_table_and_csv_say_the_same(explore):
 def test_unknown_ids(explore):
     unknown = explore("--experiment-id", "77")
     assert unknown.exit_code == 1
-    assert unknown.stderr.startswith("Error: found no experiment with id '77'; expected one of 1 (")
-    nobody = explore("--store", "CJXXX_1")
+    assert unknown.stderr.startswith("Error: found no experiment with id '77'; expected one of 0 (")
+    nobody = explore("--store", "nobody")
     assert (nobody.exit_code, nobody.stdout) == (0, "")
-    assert nobody.stderr == "Nothing found: store runs\n"
+    assert nobody.stderr == "Nothing found of the store 'nobody'\n"
 
 
 def test_empty_store_says_what_to_run(explore, tmp_path):

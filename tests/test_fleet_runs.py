@@ -203,17 +203,17 @@ def test_next_run_is_measured_against_the_champion_on_the_same_days(life):
 
 def test_commands_show_promote_and_roll_back(life):
     newest = int(life.registry.versions()[0].version)
-    shown = life.project.kedro("registry", "show", "--format=json")
+    shown = life.project.kedro("models", "show", "--format=json")
     rows = json.loads(shown.stdout)
     assert [row["version"] for row in rows] == list(range(newest, 0, -1))
     assert {row["version"]: row["role"] for row in rows}[1] == "champion"
-    promoted = life.project.kedro("registry", "promote", str(newest))
+    promoted = life.project.kedro("models", "promote", str(newest))
     assert f"Version {newest} of {REGISTERED_MODEL} is the champion." in promoted.stderr
     assert life.alias("champion") == newest
-    back = life.project.kedro("registry", "rollback")
+    back = life.project.kedro("models", "rollback")
     assert "Version 1 " in back.stderr
     assert life.alias("champion") == 1
-    again = life.project.kedro("registry", "rollback")
+    again = life.project.kedro("models", "rollback")
     assert again.returncode == 1
     assert "expected two to roll back to the first" in again.stderr
     assert "Traceback" not in again.stderr
@@ -232,7 +232,7 @@ def test_retrain_drifted_trains_only_those(life):
     folder = life.project.output("08_reporting/monitoring")
     folder.mkdir(exist_ok=True)
     ids = before.index.get_level_values("store_id").unique()
-    drift = pd.DataFrame({"store_id": ids, "drifted": ids == drifted})
+    drift = pd.DataFrame({"store_id": ids, "retrain": ids == drifted})
     drift.to_csv(folder / "drift.csv", index=False)
     life.run(retrain="drifted")
     parent = life.runs("pipeline")[0]

@@ -15,7 +15,11 @@ from kedro.config import OmegaConfigLoader
 from mlflow.tracking import MlflowClient
 
 from lifemiles_forecasting.core.errors import ConfigError, TrackingError
-from lifemiles_forecasting.hooks import check_environment, probe_servers, tracking_config
+from lifemiles_forecasting.hooks import (
+    check_environment,
+    probe_servers,
+    tracking_config,
+)
 from lifemiles_forecasting.settings import CONFIG_LOADER_ARGS
 
 ROOT = Path(__file__).parents[1]

@@ -11,13 +11,15 @@ import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
+from lifemiles_forecasting.tracking.names import REGISTERED_MODEL
+
 EXPERIMENT = "Nightly"
-STORES = 3
+STORES = 8  # of `few_stores`, with models of their own
 
 
 def parameters(few_stores):
     return (
-        f"--params=raw_transactions={few_stores},max_stores={STORES},"
+        f"--params=raw_transactions={few_stores},horizon=14,gate.max_bias=1000,"
         "modeling.workers=1,modeling.n_windows=2"
     )
 
@@ -113,6 +115,35 @@ def test_every_store_has_a_nested_run_with_its_model(tracked):
         assert {"model", "scaler", "feature_importance.json"} <= tracked.files(child)
 
 
+def test_model_of_all_stores_is_registered_and_scores(served, few_stores):
+    tracked, client = served, served.client
+    (version,) = [
+        one
+        for one in client.search_model_versions(f"name = '{REGISTERED_MODEL}'")
+        if one.run_id == tracked.parent.info.run_id
+    ]
+    assert version.tags["gate_status"] in {"passed", "failed"}
+    role = tracked.parent.data.tags["model_role"]
+    assert role in {"champion", "challenger"}
+    variables = {"MLFLOW_TRACKING_URI": tracked.uri, "LIFEMILES_EXPERIMENT": tracked.experiment}
+    shown = tracked.project.kedro(
+        "models", "show", "--env=production", "--format=json", **variables
+    )
+    rows = {row["training_run"]: row for row in json.loads(shown.stdout)}
+    assert rows[tracked.parent.info.run_id]["version"] == int(version.version)
+    scored = tracked.project.kedro(
+        "run",
+        "--env=production",
+        "--pipelines=forecasting",
+        f"--params=raw_transactions={few_stores},horizon=7,model_version={version.version}",
+        **variables,
+    )
+    assert scored.returncode == 0, scored.stderr
+    (run,) = tracked.runs("scoring")
+    assert run.data.tags["model_version"] == str(version.version)
+    assert run.data.metrics["stores_scored"] == 10
+
+
 def test_nothing_is_tracked_in_the_project_and_stdout_stays_clean(tracked):
     assert tracked.result.stdout == ""
     assert not tracked.project.output("mlflow.db", "").exists()
@@ -127,7 +158,8 @@ def test_artifacts_go_through_the_server_into_its_folder(served, mlflow_server):
 def test_artifacts_of_a_run_without_a_server_are_in_the_project(direct):
     folder = direct.project.output("mlruns", "")
     assert direct.parent.info.artifact_uri.startswith(folder.as_uri())
-    assert len(list(folder.rglob("MLmodel"))) == STORES
+    assert len(list(folder.glob("*/artifacts/model/MLmodel"))) == STORES
+    assert len(list(folder.glob("models/*/artifacts/MLmodel"))) == 1  # of all stores
 
 
 def test_models_load_through_the_server_and_forecast(served, monkeypatch):
@@ -144,7 +176,7 @@ def test_models_load_through_the_server_and_forecast(served, monkeypatch):
         mlflow.set_tracking_uri(before)
     table = pd.read_csv(served.project.output("07_model_output/forecasts.csv"), dtype=str)
     own = table[table["store_id"] == child.data.tags["store_id"]].reset_index(drop=True)
-    answer = model.predict(pd.DataFrame({"horizon": range(1, 29)}))
+    answer = model.predict(pd.DataFrame({"horizon": range(1, 15)}))
     assert list(answer.columns) == list(own.columns)
     numbers = ["forecast", "lower_80", "upper_80", "lower_95", "upper_95"]
     pd.testing.assert_frame_equal(answer[numbers], own[numbers].astype(float))
@@ -153,7 +185,7 @@ def test_models_load_through_the_server_and_forecast(served, monkeypatch):
 
 def test_explore_answers_from_the_server(served):
     result = served.project.kedro(
-        "explore", "--env=production", "--best-models", "--format=json",
+        "explore", "--env=production", "--best-models", "--top=50", "--format=json",
         MLFLOW_TRACKING_URI=served.uri,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr

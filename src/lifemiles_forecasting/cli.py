@@ -16,7 +16,8 @@ from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.cli.utils import env_option
 
 from lifemiles_forecasting.cli_errors import clear_errors
-from lifemiles_forecasting.cli_registry import registry
+from lifemiles_forecasting.cli_models import models
+from lifemiles_forecasting.cli_tracking import tracking
 from lifemiles_forecasting.core.errors import ConfigError
 
 _STORES = re.compile(r"(?:^|,)\s*stores=(?:\[([^\]]*)\]|([^,\[]*))(?=,|$)")
@@ -27,7 +28,8 @@ def cli() -> None:
     """Forecasts of loyalty-programme billings for every partner store."""
 
 
-cli.add_command(registry)
+cli.add_command(models)
+cli.add_command(tracking)
 
 
 def check_pipelines(names: list[str]) -> None:
@@ -107,6 +109,16 @@ def run(**options: Any) -> Any:
 @click.option("--experiment-id", metavar="ID", help="The training runs of this experiment.")
 @click.option("--best-models", is_flag=True, help="The best training runs and store models.")
 @click.option("--store", metavar="ID", help="One store over time, or with --best-models its best.")
+@click.option(
+    "--compare",
+    nargs=2,
+    metavar="RUN_A RUN_B",
+    help="Two training runs side by side: metrics, parameters that differ, and the stores that "
+    "got better or worse. A run id, the beginning of one, or a run name.",
+)
+@click.option(
+    "--champion", is_flag=True, help="The registered model: its champion and its challenger."
+)
 @click.option("--top", type=click.IntRange(min=1), default=10, show_default=True, help="Rows.")
 @click.option(
     "--format",
@@ -114,7 +126,7 @@ def run(**options: Any) -> Any:
     type=click.Choice(["table", "json", "csv"]),
     default="table",
     show_default=True,
-    help="csv of --best-models holds the store models.",
+    help="csv of --best-models holds the store models, that of --compare the stores.",
 )
 @click.option("--serve", is_flag=True, help="Start the MLflow UI on 127.0.0.1.")
 @click.option(
@@ -128,13 +140,19 @@ def explore(metadata: Any, **options: Any) -> None:
 
     from lifemiles_forecasting import explore as exploring
 
+    exploring.check_options(options)
     project = metadata.project_path if metadata else find_kedro_project(Path.cwd()) or Path.cwd()
     with clear_errors():
-        uri = exploring.tracking_uri(Path(project), options["env"])
+        stores = exploring.find_stores(Path(project), options["env"])
         if options["serve"]:
-            exploring.serve(uri, options["port"])
+            exploring.serve(stores.tracking, options["port"])
             return
         question = exploring.Question(
-            options["experiment_id"], options["best_models"], options["store"], options["top"]
+            experiment_id=options["experiment_id"],
+            best_models=options["best_models"],
+            store_id=options["store"],
+            compare=options["compare"],
+            champion=options["champion"],
+            top=options["top"],
         )
-        exploring.explore(uri, question, options["form"])
+        exploring.explore(stores, question, options["form"])

@@ -2,23 +2,50 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-Row = Mapping[str, Any]
-Tables = dict[str, Sequence[Row]]
+from lifemiles_forecasting.rendering import RENDERERS, printable
+from lifemiles_forecasting.tracking.names import CHAMPION, REGISTERED_MODEL
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+    from lifemiles_forecasting.tracking.queries import PastRuns
+
+Tables = Mapping[str, Sequence[Mapping[str, Any]]]
 
 _EMPTY = "Nothing has been tracked yet. Run `kedro run` first."
-_NONE = "nothing found"
+_NO_CHAMPION = (
+    f"No version of the model {REGISTERED_MODEL} is {CHAMPION} yet. "
+    "`kedro run` without max_stores registers one."
+)
+# options that ask or do something of their own, and the ones that they can be narrowed by
+_NARROWED_BY = {
+    "best_models": {"store", "experiment_id"},
+    "compare": {"experiment_id"},
+    "champion": set(),
+    "serve": set(),
+}
+
+
+@dataclass(frozen=True)
+class Stores:
+    """Where the project keeps its runs and its models.
+
+    Attributes:
+        tracking: URI of the tracking store.
+        registry: URI of the model registry; by default that of the tracking store.
+    """
+
+    tracking: str
+    registry: str | None = None
 
 
 @dataclass(frozen=True)
@@ -29,17 +56,55 @@ class Question:
         experiment_id: only this experiment.
         best_models: the best training runs and store models.
         store_id: only this store.
-        top: rows per table.
+        compare: two training runs, each by its run id, the beginning of that, or its name.
+        champion: the registered model.
+        top: rows per table; of a comparison, stores per kind of change.
     """
 
-    experiment_id: str | None
-    best_models: bool
-    store_id: str | None
-    top: int
+    experiment_id: str | None = None
+    best_models: bool = False
+    store_id: str | None = None
+    compare: tuple[str, str] | None = None
+    champion: bool = False
+    top: int = 10
 
 
-def tracking_uri(project_path: Path, env: str | None) -> str:
-    """The tracking store of the project, found without opening or creating anything.
+@dataclass(frozen=True)
+class Answer:
+    """What the tracking store says.
+
+    Attributes:
+        tables: rows by name of the table.
+        remarks: what a reader should know besides.
+    """
+
+    tables: Tables
+    remarks: Sequence[str] = ()
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Refuse options that ask for different things at once.
+
+    Args:
+        options: of `kedro explore`, by name.
+
+    Raises:
+        click.UsageError: two of them do not go together.
+    """
+    asked = [
+        name
+        for name in (*_NARROWED_BY, "store", "experiment_id")
+        if options[name] not in (None, False)
+    ]
+    for name in asked:
+        for other in asked:
+            if other != name and other not in _NARROWED_BY.get(name, {other}):
+                flags = [f"--{option.replace('_', '-')}" for option in (name, other)]
+                raise click.UsageError(f"{flags[0]} and {flags[1]} do not go together.")
+
+
+def find_stores(project_path: Path, env: str | None) -> Stores:
+    """The project's tracking store and registry, found without opening or creating anything.
 
     Args:
         project_path: root of the project.
@@ -58,61 +123,98 @@ def tracking_uri(project_path: Path, env: str | None) -> str:
         **settings.CONFIG_LOADER_ARGS,
     )
     check_environment(loader)
-    return tracking_config(loader, project_path)["server"]["mlflow_tracking_uri"]
+    server = tracking_config(loader, project_path)["server"]
+    return Stores(server["mlflow_tracking_uri"], server["mlflow_registry_uri"])
 
 
-def explore(uri: str, question: Question, form: str) -> None:
+def explore(stores: Stores, question: Question, form: str) -> None:
     """Answer a question on stdout; remarks go to stderr.
 
     Args:
-        uri: the tracking store.
+        stores: where to look.
         question: what to show.
         form: `table`, `json` or `csv`.
 
     Raises:
-        TrackingError: the store does not answer, or there is no such experiment.
+        TrackingError: the store does not answer, or has no such experiment or training run.
     """
-    from lifemiles_forecasting.tracking.store import has_content, probe, switch_telemetry_off
+    from lifemiles_forecasting.tracking.store import probe, switch_telemetry_off
 
     switch_telemetry_off()
-    probe(uri)
-    tables = answer(uri, question) if has_content(uri) else {}
-    if not tables:
-        click.echo(_EMPTY, err=True)
-        tables = {"experiments": []}
-    elif not any(tables.values()):
-        click.echo(f"{_NONE.capitalize()}: {', '.join(tables).replace('_', ' ')}", err=True)
-    click.echo(RENDERERS[form](tables), nl=False)
+    probe(stores.tracking)
+    if question.champion and stores.registry is not None:
+        probe(stores.registry)
+    answered = answer(stores, question)
+    for remark in answered.remarks:
+        click.echo(printable(remark), err=True)
+    click.echo(RENDERERS[form](answered.tables), nl=False)
 
 
-def answer(uri: str, question: Question) -> Tables:
-    """Ask the tracking store.
-
-    Returns:
-        Rows by name of the table; nothing when no training run has been tracked yet.
+def answer(stores: Stores, question: Question) -> Answer:
+    """Ask the tracking store, or the registry.
 
     Raises:
-        TrackingError: there is no such experiment.
+        TrackingError: there is no such experiment or training run.
     """
+    from lifemiles_forecasting.tracking.store import has_content
+
+    if question.champion:
+        there = has_content(stores.registry or stores.tracking)
+        return _champion(_client(stores)) if there else Answer({"versions": []}, [_NO_CHAMPION])
+    if has_content(stores.tracking):
+        from lifemiles_forecasting.tracking.queries import PastRuns
+
+        past = PastRuns(_client(stores))
+        if past.has_trainings():
+            return _past(past, question)
+    return Answer({"experiments": []}, [_EMPTY])
+
+
+def _client(stores: Stores) -> MlflowClient:
     from mlflow.tracking import MlflowClient
 
-    from lifemiles_forecasting.tracking.queries import PastRuns
+    return MlflowClient(stores.tracking, stores.registry)
 
-    past = PastRuns(MlflowClient(tracking_uri=uri))
-    experiments = past.experiments()
-    if not any(row["training_runs"] for row in experiments):
-        return {}
-    only, top = question.experiment_id, question.top
+
+def _champion(client: MlflowClient) -> Answer:
+    from lifemiles_forecasting.tracking.champion import registered_versions
+
+    versions = registered_versions(client)
+    has_champion = any(row["alias"] == CHAMPION for row in versions)
+    return Answer({"versions": versions}, [] if has_champion else [_NO_CHAMPION])
+
+
+def _past(past: PastRuns, question: Question) -> Answer:
+    only, top, store_id = question.experiment_id, question.top, question.store_id
+    if question.compare is not None:
+        from lifemiles_forecasting.tracking.comparison import compare
+
+        a, b = (past.training(reference, only) for reference in question.compare)
+        return Answer(*compare(past.client, a, b, top))
     if question.best_models:
-        return {
-            "training_runs": past.best_trainings(top, only),
-            "store_models": past.best_models(top, only, question.store_id),
-        }
-    if question.store_id is not None:
-        return {"store_runs": past.history(question.store_id, top, only)}
+        models = past.best_models(top, only, store_id)
+        tables = {"training_runs": past.best_trainings(top, only), "store_models": models}
+        return Answer(tables, _unknown_store(past, question) if not models else [])
+    if store_id is not None:
+        history = past.history(store_id, top, only)
+        return Answer(
+            {"store_runs": history}, _unknown_store(past, question) if not history else []
+        )
     if only is not None:
-        return {"training_runs": past.trainings(only, top)}
-    return {"experiments": experiments}
+        runs = past.trainings(only, top)
+        return Answer({"training_runs": runs}, [] if runs else ["Nothing found: training runs"])
+    return Answer({"experiments": past.experiments()})
+
+
+def _unknown_store(past: PastRuns, question: Question) -> list[str]:
+    """Say that nothing was found, and which stores may have been meant."""
+    if question.store_id is None:
+        return ["Nothing found: store models"]
+    if past.history(question.store_id, 1, question.experiment_id):
+        return [f"The store {question.store_id!r} has no finished run with a model"]
+    missing = f"Nothing found of the store {question.store_id!r}"
+    near = past.near_stores(question.store_id, question.experiment_id)
+    return [f"{missing}. There is {', '.join(near)}" if near else missing]
 
 
 def serve(uri: str, port: int) -> None:
@@ -132,54 +234,3 @@ def serve(uri: str, port: int) -> None:
     # not as an argument: everyone on the machine could read a database's password there
     variables = {**os.environ, "MLFLOW_BACKEND_STORE_URI": uri}
     os.execve(command[0], command, variables)  # noqa: S606 - our own interpreter, no shell
-
-
-def as_json(tables: Tables) -> str:
-    """One table as a list of objects, several by name."""
-    content = next(iter(tables.values())) if len(tables) == 1 else tables
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-
-
-def as_csv(tables: Tables) -> str:
-    """The last table with a header; of the best models, that is the store models."""
-    rows = list(tables.values())[-1]
-    if not rows:
-        return ""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def as_table(tables: Tables) -> str:
-    """Aligned columns, numbers to the right, a heading per table that has rows."""
-    return "\n".join(_aligned(name, rows) for name, rows in tables.items() if rows)
-
-
-def _aligned(name: str, rows: Sequence[Row]) -> str:
-    heads = list(rows[0])
-    cells = [[_cell(row[head]) for head in heads] for row in rows]
-    widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
-    right = [any(isinstance(row[head], int | float) for row in rows) for head in heads]
-    lines = [heads, ["-" * width for width in widths], *cells]
-    body = "\n".join(
-        "  ".join(
-            cell.rjust(width) if to_right else cell.ljust(width)
-            for cell, width, to_right in zip(line, widths, right, strict=True)
-        ).rstrip()
-        for line in lines
-    )
-    return f"{name.replace('_', ' ').capitalize()}\n{body}\n"
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, float):
-        return f"{value:,.3f}"
-    # an id may hold a line break or an escape sequence; a terminal must not see it
-    return "".join(sign if sign.isprintable() else "?" for sign in str(value))
-
-
-RENDERERS = {"table": as_table, "json": as_json, "csv": as_csv}

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from kedro.io import CatalogProtocol
     from kedro.pipeline import Pipeline
 
+    from lifemiles_forecasting.tracking.summary import Places
+
 logger = logging.getLogger(__name__)
 
 # what pipelines that are run by themselves start from
@@ -56,7 +58,8 @@ class ForecastingHooks:
         self._environment = ""
         self._config: dict[str, Any] = {}
         self._mode = ""
-        self._shown_by = ""
+        self._trained = ""
+        self._places: Places | None = None
 
     @hook_impl(tryfirst=True)  # before kedro-mlflow, which retries a missing server for minutes
     def after_context_created(self, context: KedroContext) -> None:
@@ -78,6 +81,7 @@ class ForecastingHooks:
         store.keep_stdout_clean()
         store.tune_sqlite()
         probe_servers(loader["mlflow"]["server"])
+        self._places = places(loader["mlflow"], self._config)
 
     @hook_impl  # after kedro-mlflow, which opens the run
     def before_pipeline_run(
@@ -108,17 +112,23 @@ class ForecastingHooks:
             "kedro_env": self._environment,
             **git_state(self._project_path),
         }
-        experiment_id = lifecycle.describe(run_id, self._config, tags)
+        lifecycle.describe(run_id, self._config, tags)
         if not trains:
             lifecycle.rename_partial(run_id, title.replace("__default__", "partial"))
-        self._shown_by = f"kedro explore --experiment-id {experiment_id}" if trains else ""
+        self._trained = run_id if trains else ""
 
     @hook_impl
     def after_pipeline_run(self) -> None:
-        """Say where the run can be looked at."""
+        """Sum a training run up, and say where it can be looked at."""
         guard.release()
-        if self._shown_by:
-            logger.info("See this run with `kedro mlflow ui` or `%s`", self._shown_by)
+        if not self._trained:
+            return
+        from mlflow.tracking import MlflowClient
+
+        from lifemiles_forecasting.tracking.summary import conclude
+
+        for line in conclude(MlflowClient(), self._trained, self._places):
+            logger.info(line)
 
     @hook_impl(wrapper=True)  # around kedro-mlflow, which closes the run as failed
     def on_pipeline_error(self, error: Exception) -> Generator[None, Any, Any]:
@@ -148,6 +158,25 @@ class ForecastingHooks:
         self._mode = "limited" if parsed.max_stores is not None else MODES[parsed.retrain]
         # what is in the files comes last: kedro-mlflow logs those values again for each node
         self._config = flatten(parsed.model_dump(mode="json")) | flatten(raw)
+
+
+def places(tracking: Mapping[str, Any], parameters: Mapping[str, Any]) -> Places:
+    """Where the results of a run are looked at.
+
+    Args:
+        tracking: from `tracking_config`.
+        parameters: flat.
+    """
+    from lifemiles_forecasting.tracking.store import without_credentials
+    from lifemiles_forecasting.tracking.summary import Places
+
+    report = f"{parameters['data_root']}/08_reporting/report.html"
+    uri = tracking["server"]["mlflow_tracking_uri"]
+    if uri.startswith(("http://", "https://")):
+        return Places(report, without_credentials(uri).rstrip("/"), "")
+    ui = tracking.get("ui") or {}
+    address = f"http://{ui.get('host', '127.0.0.1')}:{ui.get('port', '5000')}"
+    return Places(report, address, "kedro mlflow ui")
 
 
 def check_environment(loader: AbstractConfigLoader) -> None:

@@ -4,7 +4,7 @@ from kedro.framework.project import find_pipelines
 from kedro.pipeline import Pipeline
 
 # Asked for by name: they look at, or use, what a training run has left behind.
-ON_REQUEST = ("leak_audit", "forecasting")
+ON_REQUEST = ("leak_audit", "forecasting", "monitoring")
 
 
 def register_pipelines() -> dict[str, Pipeline]:

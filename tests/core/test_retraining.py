@@ -119,10 +119,10 @@ def test_stores_without_history_are_refused(made, kept):
 def test_drift_table_is_needed_and_must_name_stores():
     with pytest.raises(InputError, match=r"found no drift.csv of the monitoring; .* first"):
         retraining.drifted_stores(None)
-    table = pd.DataFrame({c.STORE_ID: ["A_1", "A_2"], "drifted": [True, False]})
+    table = pd.DataFrame({c.STORE_ID: ["A_1", "A_2"], "retrain": [True, False]})
     assert retraining.drifted_stores(table) == {"A_1"}
-    with pytest.raises(InputError, match="found no store that has drifted"):
-        retraining.drifted_stores(table.assign(drifted=False))
+    with pytest.raises(InputError, match="found no store to train anew"):
+        retraining.drifted_stores(table.assign(retrain=False))
 
 
 def test_another_question_than_that_of_the_champion_is_refused(kept):

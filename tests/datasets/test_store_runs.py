@@ -11,6 +11,7 @@ from kedro.io import DataCatalog, DatasetError
 from lifemiles_forecasting.core.errors import TrackingError
 from lifemiles_forecasting.core.results import StoreRun
 from lifemiles_forecasting.datasets.store_runs import StoreRunsDataset
+from lifemiles_forecasting.tracking import pages
 from lifemiles_forecasting.tracking import store_runs as writing
 from lifemiles_forecasting.tracking.store_runs import store_key
 from lifemiles_forecasting.tracking.synthetic import synthetic_store_run
@@ -121,7 +122,7 @@ def test_load_gives_a_row_per_store(client, parent):
 def test_load_of_a_run_without_stores_is_empty_and_pages_are_joined(client, parent, monkeypatch):
     dataset = StoreRunsDataset()
     assert dataset.load().empty
-    monkeypatch.setattr(writing, "_PAGE", 2)
+    monkeypatch.setattr(pages, "PAGE", 2)
     dataset.save([synthetic_store_run(number, failed=True) for number in range(5)])
     assert len(dataset.load()) == 5
 

@@ -41,7 +41,7 @@ def test_nothing_is_there_at_first(registry, client):
     message = (
         f"found no champion among the versions of {REGISTERED_MODEL}; "
         "expected one that a full training run left. "
-        "Run `kedro run`, or see `kedro registry show` for why there is no champion"
+        "Run `kedro run`, or see `kedro models show` for why there is no champion"
     )
     with pytest.raises(TrackingError, match=message):
         registry.chosen(None, CHAMPION)

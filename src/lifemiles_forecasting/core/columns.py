@@ -89,3 +89,24 @@ COVERAGE = (
     VERDICT,
 )
 LEAK_AUDIT = ("kind", "name", ORIGIN, "values", "futures", "changed", "changed_by")
+ACCURACY = (GROUP, VALUE, "points", "wape", "bias", "coverage_80", "coverage_95")
+ERRORS = (STORE_ID, ORIGIN, "days", "error", "shift")
+DRIFT = (
+    STORE_ID,
+    PARTNER_CODE,
+    STATUS,
+    "days",
+    "wape",
+    "bias",
+    "coverage_80",
+    "error",
+    "error_before",
+    "error_limit",
+    "shift",
+    "shift_limit",
+    "drifted",
+    "reasons",
+    "level_before",
+    "level_now",
+    "retrain",
+)

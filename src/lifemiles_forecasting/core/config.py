@@ -167,6 +167,14 @@ class AuditSettings(Closed):
     max_iterations: int = Field(8, ge=1)
 
 
+class MonitoringSettings(Closed):
+    """Which past forecasts are held against what happened, and from when on a store has drifted."""
+
+    days: int = Field(28, ge=7, le=180)
+    max_runs: int = Field(60, ge=1, le=1000)
+    drift_percentile: float = Field(99.0, gt=50, lt=100)
+
+
 class Parameters(Closed):
     """Everything that `conf/<env>/parameters*.yml` and `--params` may hold."""
 
@@ -184,6 +192,7 @@ class Parameters(Closed):
     modeling: ModelSettings
     reporting: ReportSettings
     leak_audit: AuditSettings = AuditSettings()
+    monitoring: MonitoringSettings = MonitoringSettings()
     gate: GateSettings = GateSettings()
     stores: tuple[str, ...] | None = None
     model_version: int | None = Field(None, ge=1)

@@ -39,7 +39,8 @@ from lifemiles_forecasting.core.rows import features_at
 from lifemiles_forecasting.core.series import Series
 
 FORMAT = 1
-RECIPE, ARRAYS, STORES, EVENTS = "fleet.json", "arrays.npz", "stores.parquet", "events.parquet"
+RECIPE, ARRAYS = "fleet.json", "arrays.npz"
+STORES, EVENTS, ERRORS = "stores.parquet", "events.parquet", "errors.parquet"
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class FleetModel:
         weights: (S, K) by candidate; nan for stores that are forecast by the base alone.
         intervals: around the forecasts.
         events: planned events, the columns of `columns.EVENTS`.
+        errors: of its backtest, which monitoring goes by; the columns of `columns.ERRORS`.
         pooled: fitted models by candidate.
         own: the stores' own fitted models, by candidate and store id.
     """
@@ -68,6 +70,7 @@ class FleetModel:
     weights: np.ndarray
     intervals: Intervals
     events: pd.DataFrame
+    errors: pd.DataFrame
     pooled: Mapping[str, Model]
     own: Mapping[str, Mapping[str, Model]]
 
@@ -178,6 +181,7 @@ class FleetModel:
             ARRAYS: arrays.getvalue(),
             STORES: _parquet(stores),
             EVENTS: _parquet(self.events),
+            ERRORS: _parquet(self.errors),
             **{f"{name}.cbm": model.dump() for name, model in self.pooled.items()},
             **{f"{name}.parquet": _packed(models) for name, models in self.own.items()},
         }
@@ -208,12 +212,13 @@ class FleetModel:
         }
         return cls(
             recipe,
-            Series(arrays["y"], dates, pd.read_parquet(io.BytesIO(files[STORES]))),
+            Series(arrays["y"], dates, _frame(files[STORES])),
             arrays["pooled_rows"],
             arrays["modelled"],
             arrays["weights"],
             Intervals(arrays["distance"]),
-            pd.read_parquet(io.BytesIO(files[EVENTS])),
+            _frame(files[EVENTS]),
+            _frame(files[ERRORS]),
             pooled,
             own,
         )
@@ -223,7 +228,7 @@ class _OwnModels(Mapping[str, Model]):
     """Models of single stores, each parsed when it is asked for."""
 
     def __init__(self, packed: bytes, name: str, features: tuple[str, ...]) -> None:
-        table = pd.read_parquet(io.BytesIO(packed))
+        table = _frame(packed)
         self._blobs = dict(zip(table[c.STORE_ID], table["model"], strict=True))
         self._name, self._features = name, features
 
@@ -249,3 +254,7 @@ def _parquet(frame: pd.DataFrame) -> bytes:
     blob = io.BytesIO()
     frame.to_parquet(blob, index=False)
     return blob.getvalue()
+
+
+def _frame(blob: bytes) -> pd.DataFrame:
+    return pd.read_parquet(io.BytesIO(blob))

@@ -11,6 +11,7 @@ import pandas as pd
 from lifemiles_forecasting.core.backtest import Backtest
 from lifemiles_forecasting.core.candidates.learners import Model
 from lifemiles_forecasting.core.config import DataSettings
+from lifemiles_forecasting.core.drift import backtest_errors
 from lifemiles_forecasting.core.fitting import LOCAL, POOLED
 from lifemiles_forecasting.core.fleet import FleetModel
 from lifemiles_forecasting.core.forecast import final_intervals, modelled_stores
@@ -60,7 +61,10 @@ def fleet_of_run(
         "whole": bool(members.all()),
         "features": features,
     }
-    return FleetModel(full, known, members, modelled, weights, intervals, events, pooled, own)
+    errors = backtest_errors(study, result)
+    return FleetModel(
+        full, known, members, modelled, weights, intervals, events, errors, pooled, own
+    )
 
 
 def recipe_of(study: Study, result: Backtest, target: str, rules: DataSettings) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from lifemiles_forecasting.core.fleet import FleetModel
 from lifemiles_forecasting.core.series import Series
 from lifemiles_forecasting.core.study import Study
 
-DRIFTED = "drifted"
+DRIFTED = "drifted"  # mode of a run that trains some stores only
+RETRAIN = "retrain"  # column of the table of the monitoring
 _FULL = "Train every store with --params=retrain=all"
 
 
@@ -73,10 +74,10 @@ class TrainingPlan:
 
 
 def drifted_stores(drift: pd.DataFrame | None) -> frozenset[str]:
-    """The stores that monitoring found to have drifted.
+    """The stores that monitoring wants to be trained anew.
 
     Args:
-        drift: its table with `store_id, drifted`; None where it has not run.
+        drift: its table with `store_id, retrain`; None where it has not run.
 
     Raises:
         InputError: it has not run, or found none.
@@ -84,12 +85,12 @@ def drifted_stores(drift: pd.DataFrame | None) -> frozenset[str]:
     if drift is None:
         raise InputError(
             "no drift.csv of the monitoring",
-            "the stores that drifted",
+            "the stores to train anew",
             "Run `kedro run --pipelines=monitoring` with the same data_root first",
         )
-    ids = frozenset(drift[c.STORE_ID][drift[DRIFTED].astype(bool)])
+    ids = frozenset(drift[c.STORE_ID][drift[RETRAIN].astype(bool)])
     if not ids:
-        raise InputError("no store that has drifted", "at least one in drift.csv", _FULL)
+        raise InputError("no store to train anew", "at least one in drift.csv", _FULL)
     return ids
 
 

@@ -21,18 +21,27 @@ def check_question(fleet: FleetModel, target: str, horizon: int) -> None:
     Raises:
         ConfigError: it forecasts another target, or not so far ahead.
     """
+    check_target(fleet, target)
+    if horizon > fleet.horizon:
+        raise ConfigError(
+            f"horizon {horizon} and a model of {fleet.horizon} days",
+            f"1 to {fleet.horizon}",
+            "Train anew to forecast further ahead",
+        )
+
+
+def check_target(fleet: FleetModel, target: str) -> None:
+    """Make sure that the model forecasts what is asked for.
+
+    Raises:
+        ConfigError: it forecasts something else.
+    """
     known = fleet.recipe["target"]
     if target != known:
         raise ConfigError(
             f"target {target} and a model of {known}",
             "the same",
             f"Use --params=target={known}, or choose another model_version",
-        )
-    if horizon > fleet.horizon:
-        raise ConfigError(
-            f"horizon {horizon} and a model of {fleet.horizon} days",
-            f"1 to {fleet.horizon}",
-            "Train anew to forecast further ahead",
         )
 
 

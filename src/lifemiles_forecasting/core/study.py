@@ -80,6 +80,12 @@ class Study:
         """The origins whose errors are reported."""
         return self.windows[-min(self.settings.n_windows, len(self.windows) - 1) :]
 
+    @property
+    def test_window(self) -> str:
+        """First and last day of the test, as an ISO 8601 interval."""
+        origin = self.windows[-1]
+        return f"{self.series.dates[origin + 1]}/{self.series.dates[origin + self.horizon]}"
+
 
 def prepare(
     series: Series, horizon: int, min_samples: int, max_stores: int | None

@@ -129,7 +129,7 @@ def partner_totals(frames: RunFrames, settings: ReportSettings, target: str) -> 
             (past, "history", theme.ACTUAL),
             (ahead[codes].sum(axis=1), "forecast", theme.FORECAST),
         ):
-            figure.add_trace(_line(series, texts[name], color, legend=number_ == 0), **at)
+            figure.add_trace(line(series, texts[name], color, legend=number_ == 0), **at)
     title = f"{texts['partners_title']} · {texts[f'target_{target}']}"
     theme.styled(figure, title, texts, height=110 + 230 * rows)
     figure.update_layout(legend={"y": -0.06, "yanchor": "top"})
@@ -193,27 +193,40 @@ def _store_traces(frames: RunFrames, store: str, texts: Texts, *, legend: bool) 
     rows = frames.backtest[frames.backtest[c.STORE_ID] == store]
     last = frames.backtest[c.ORIGIN].max()
     test = rows[(rows[c.ORIGIN] == last) & (rows[c.CANDIDATE] == BLEND)]
-    traces = []
-    for level, color in ((95, theme.BAND_95), (80, theme.BAND_80)):
-        lower = _line(ahead[f"lower_{level}"], "", color, legend=False)
-        upper = _line(ahead[f"upper_{level}"], texts[f"band_{level}"], color, legend=legend)
-        traces += [
-            lower.update(line_width=0, hoverinfo="skip", hovertemplate=None),
-            upper.update(line_width=0, fill="tonexty", fillcolor=color),
-        ]
-    traces.append(_line(past.tail(HISTORY_DAYS), texts["history"], theme.ACTUAL, legend=legend))
-    tested = _line(
+    traces = bands(ahead, texts, legend=legend)
+    traces.append(line(past.tail(HISTORY_DAYS), texts["history"], theme.ACTUAL, legend=legend))
+    tested = line(
         test.set_index(c.DATE)[c.Y_HAT].sort_index(),
         texts["test_forecast"],
         theme.TEST,
         legend=legend,
     )
     traces.append(tested.update(line_dash="dot"))
-    traces.append(_line(ahead[c.FORECAST], texts["forecast"], theme.FORECAST, legend=legend))
+    traces.append(line(ahead[c.FORECAST], texts["forecast"], theme.FORECAST, legend=legend))
     return traces
 
 
-def _line(series: pd.Series, name: str, color: str, *, legend: bool) -> go.Scatter:
+def bands(days: pd.DataFrame, texts: Texts, *, legend: bool) -> list[go.Scatter]:
+    """Draw both intervals, the wider one first.
+
+    Args:
+        days: `lower_80, upper_80, lower_95, upper_95` by day.
+        texts: of the language.
+        legend: whether they are named in the legend.
+    """
+    traces = []
+    for level, color in ((95, theme.BAND_95), (80, theme.BAND_80)):
+        lower = line(days[f"lower_{level}"], "", color, legend=False)
+        upper = line(days[f"upper_{level}"], texts[f"band_{level}"], color, legend=legend)
+        traces += [
+            lower.update(line_width=0, hoverinfo="skip", hovertemplate=None),
+            upper.update(line_width=0, fill="tonexty", fillcolor=color),
+        ]
+    return traces
+
+
+def line(series: pd.Series, name: str, color: str, *, legend: bool) -> go.Scatter:
+    """Draw a daily series, target units per day."""
     return go.Scatter(
         x=pd.DatetimeIndex(series.index).strftime("%Y-%m-%d").tolist(),
         y=series.astype(float).round(2).tolist(),

@@ -80,7 +80,7 @@ def render_report(content: ReportContent, settings: ReportSettings) -> str:
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
-        loader=FunctionLoader(_resource),
+        loader=FunctionLoader(resource),
     )
     environment.filters |= {
         "number": partial(number, texts=texts),
@@ -93,8 +93,8 @@ def render_report(content: ReportContent, settings: ReportSettings) -> str:
         language=settings.language,
         # only scripts that carry it run; from the content, so that the same run gives the same file
         nonce=hashlib.sha256((data + series).encode()).hexdigest()[:32],
-        css=Markup(_resource("report.css")),  # noqa: S704 -- our own files and JSON made safe
-        scripts=[Markup(_resource(f"scripts/{name}.js")) for name in SCRIPTS],  # noqa: S704
+        css=Markup(resource("report.css")),  # noqa: S704 -- our own files and JSON made safe
+        scripts=[Markup(resource(f"scripts/{name}.js")) for name in SCRIPTS],  # noqa: S704
         plotly_js=Markup(get_plotlyjs()),  # noqa: S704
         data=Markup(data),  # noqa: S704
         series=Markup(series),  # noqa: S704
@@ -105,7 +105,8 @@ def render_report(content: ReportContent, settings: ReportSettings) -> str:
     )
 
 
-def _resource(name: str) -> str:
+def resource(name: str) -> str:
+    """Read a template, style or script of this package."""
     return files("lifemiles_forecasting.report").joinpath(name).read_text(encoding="utf-8")
 
 

@@ -6,10 +6,18 @@ import math
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from lifemiles_forecasting.report import texts_en, texts_es
+from lifemiles_forecasting.report import (
+    texts_en,
+    texts_es,
+    texts_monitoring_en,
+    texts_monitoring_es,
+)
 
 TEXTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
-    {"es": texts_es.TEXTS, "en": texts_en.TEXTS}
+    {
+        "es": texts_es.TEXTS | texts_monitoring_es.TEXTS,
+        "en": texts_en.TEXTS | texts_monitoring_en.TEXTS,
+    }
 )
 
 

@@ -1,5 +1,12 @@
-"""Names that are agreed on with whoever looks at the tracking store."""
+"""Names in the model registry, for whoever writes there and whoever reads; needs no MLflow."""
 
 REGISTERED_MODEL = "lifemiles_store_forecaster"
-CHAMPION, CHALLENGER = "champion", "challenger"  # aliases of its versions
 HISTORY_TAG = "champion_history"  # versions in the order in which they came to be champion
+
+# aliases of its versions: the one that forecasts, and the latest one that wants its place
+CHAMPION, CHALLENGER = "champion", "challenger"
+
+# tags of a version: what the comparison with the champion of the time came to
+GATE_PREFIX = "gate_"
+GATE_STATUS, GATE_REASONS = "gate_status", "gate_reasons"
+PROMOTED_AT = "promoted_at"  # ISO 8601; MLflow keeps no time of an alias

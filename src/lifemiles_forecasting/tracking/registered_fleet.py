@@ -13,7 +13,13 @@ from lifemiles_forecasting.tracking.fleet import (
     read_before_test,
     read_fleet,
 )
-from lifemiles_forecasting.tracking.names import CHALLENGER, CHAMPION
+from lifemiles_forecasting.tracking.names import (
+    CHALLENGER,
+    CHAMPION,
+    GATE_PREFIX,
+    GATE_REASONS,
+    GATE_STATUS,
+)
 from lifemiles_forecasting.tracking.registry import MODE_TAG, Registry
 
 if TYPE_CHECKING:
@@ -62,12 +68,14 @@ def log_and_register(client: MlflowClient, run_id: str, new: Registration) -> st
 
 def _gate_tags(new: Registration) -> dict[str, str]:
     verdict = new.verdict
-    tags = {"gate_status": "passed" if verdict.passed else "failed"}
-    tags |= {f"gate_{name}": f"{value:.{_DIGITS}f}" for name, value in verdict.figures.items()}
+    tags = {GATE_STATUS: "passed" if verdict.passed else "failed"}
+    tags |= {
+        f"{GATE_PREFIX}{name}": f"{value:.{_DIGITS}f}" for name, value in verdict.figures.items()
+    }
     if verdict.reasons:
-        tags["gate_reasons"] = "; ".join(verdict.reasons)
+        tags[GATE_REASONS] = "; ".join(verdict.reasons)
     if verdict.champion:
-        tags["gate_champion"] = verdict.champion
+        tags[f"{GATE_PREFIX}champion"] = verdict.champion
     return tags
 
 

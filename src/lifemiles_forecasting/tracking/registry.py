@@ -10,9 +10,13 @@ from lifemiles_forecasting.core.errors import TrackingError
 from lifemiles_forecasting.tracking.names import (
     CHALLENGER,
     CHAMPION,
+    GATE_REASONS,
+    GATE_STATUS,
     HISTORY_TAG,
+    PROMOTED_AT,
     REGISTERED_MODEL,
 )
+from lifemiles_forecasting.tracking.registered_versions import champions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,8 +26,8 @@ if TYPE_CHECKING:
 
 MODE_TAG = "training_mode"
 FULL = "full"
-PROMOTED_TAG, ROLLED_BACK_TAG = "promoted_at", "rolled_back_at"
-_HINT = "`kedro registry show` lists the versions"
+ROLLED_BACK_AT = "rolled_back_at"
+_HINT = "`kedro models show` lists the versions"
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ class Registry:
             raise TrackingError(
                 f"no {alias} among the versions of {self.name}",
                 "one that a full training run left",
-                f"Run `kedro run`, or see `kedro registry show` for why there is no {alias}",
+                f"Run `kedro run`, or see `kedro models show` for why there is no {alias}",
             )
         return one
 
@@ -140,7 +144,7 @@ class Registry:
             found = f"champions {history}" if history else "no champion"
             raise TrackingError(f"{found} of {self.name}", "two to roll back to the first", _HINT)
         left = self.version(history[-1])
-        self.client.set_model_version_tag(self.name, left.version, ROLLED_BACK_TAG, _now())
+        self.client.set_model_version_tag(self.name, left.version, ROLLED_BACK_AT, _now())
         self._put_in_charge(self.version(history[-2]), history[:-1])
         return self.version(history[-2]), left
 
@@ -158,7 +162,7 @@ class Registry:
             if error.error_code == "RESOURCE_DOES_NOT_EXIST":
                 return []
             raise
-        past = [int(number) for number in tags.get(HISTORY_TAG, "").split(",") if number]
+        past = champions(self.name, tags.get(HISTORY_TAG, ""))
         today = self.alias(CHAMPION)  # someone may have moved the alias in the UI
         if today is not None and (not past or past[-1] != int(today.version)):
             past.append(int(today.version))
@@ -168,7 +172,7 @@ class Registry:
         self.client.set_registered_model_alias(self.name, CHAMPION, one.version)
         text = ",".join(str(number) for number in history)
         self.client.set_registered_model_tag(self.name, HISTORY_TAG, text)
-        self.client.set_model_version_tag(self.name, one.version, PROMOTED_TAG, _now())
+        self.client.set_model_version_tag(self.name, one.version, PROMOTED_AT, _now())
         challenger = self.alias(CHALLENGER)
         if challenger is not None and int(challenger.version) == int(one.version):
             self.client.delete_registered_model_alias(self.name, CHALLENGER)
@@ -181,26 +185,27 @@ def _now() -> str:
     return datetime.now().astimezone().isoformat(timespec="seconds")
 
 
-def open_registry(uri: str) -> Registry:
+def open_registry(uri: str, registry_uri: str | None = None) -> Registry:
     """The registry of a tracking store.
 
     Args:
         uri: of the tracking store.
+        registry_uri: of the model registry, where it is another one.
 
     Raises:
         TrackingError: it does not answer, or nothing has been tracked in it yet.
     """
     from lifemiles_forecasting.tracking.store import has_content, probe, switch_telemetry_off
 
-    probe(uri)
-    if not has_content(uri):
+    switch_telemetry_off()
+    probe(registry_uri or uri)
+    if not has_content(registry_uri or uri):
         raise TrackingError(
             "no tracked run", "one with a registered model", "Run `kedro run` first"
         )
-    switch_telemetry_off()
     from mlflow.tracking import MlflowClient
 
-    return Registry(MlflowClient(tracking_uri=uri, registry_uri=uri))
+    return Registry(MlflowClient(uri, registry_uri))
 
 
 def version_rows(registry: Registry) -> list[dict[str, Any]]:
@@ -216,12 +221,12 @@ def version_rows(registry: Registry) -> list[dict[str, Any]]:
             "trained_until": one.tags.get("trained_until"),
             "target": one.tags.get("target"),
             MODE_TAG: one.tags.get(MODE_TAG),
-            "gate": one.tags.get("gate_status"),
+            "gate": one.tags.get(GATE_STATUS),
             "wape": _number(one.tags.get("gate_wape")),
             "champion_wape": _number(one.tags.get("gate_champion_wape")),
-            "promoted_at": one.tags.get(PROMOTED_TAG),
-            "rolled_back_at": one.tags.get(ROLLED_BACK_TAG),
-            "reasons": one.tags.get("gate_reasons"),
+            "promoted_at": one.tags.get(PROMOTED_AT),
+            "rolled_back_at": one.tags.get(ROLLED_BACK_AT),
+            "reasons": one.tags.get(GATE_REASONS),
             "training_run": one.run_id,
         }
         for one in registry.versions()

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from lifemiles_forecasting.tracking.entities import metrics_of, params_of, tags_of
 from lifemiles_forecasting.tracking.model import ARTIFACT_PATH, model_template
+from lifemiles_forecasting.tracking.pages import read_all
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +32,6 @@ FAILED = "failed"
 PARENT_TAG = "mlflow.parentRunId"
 MODEL_HISTORY_TAG = "mlflow.log-model.history"  # what the UI lists in its Models column
 _INHERITED = ("mlflow.user", "mlflow.source.name", "mlflow.source.type", "training_mode")
-_PAGE = 1_000
 
 
 def store_key(store_id: str) -> str:
@@ -139,15 +139,7 @@ def store_frame(client: MlflowClient, parent_id: str) -> pd.DataFrame:
     import pandas as pd
 
     experiment = client.get_run(parent_id).info.experiment_id
-    rows, token = [], None
-    while True:
-        page = client.search_runs(
-            [experiment], children_filter(parent_id), max_results=_PAGE, page_token=token
-        )
-        rows.extend(_row(run) for run in page)
-        token = page.token
-        if not token:
-            break
+    rows = read_all(client, [experiment], children_filter(parent_id), keep=_row)
     frame = pd.DataFrame(rows)
     return frame.sort_values("store_id", ignore_index=True) if rows else frame
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lifemiles_forecasting.core.results import RunRecord, StoreRun
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
 
 _QUALITIES = ("EXCELENTE", "BUENO", "REGULAR", "POBRE")
 
@@ -39,11 +44,13 @@ def synthetic_store_run(
             "n_features": 40,
             "train_samples": 300,
             "test_samples": 28,
-            "coverage_80": 0.82,
+            "test_bias": -2.5,
+            "coverage_80": 82.0,
         },
         tags={
             "model_quality": _QUALITIES[number % len(_QUALITIES)],
             "model_type": "blend",
+            "champion": "direct",
             "training_date": "2017-12-31",
         },
         model={
@@ -69,9 +76,12 @@ def synthetic_record(avg_r2: float = 0.61) -> RunRecord:
             "success_rate": 66.7,
             "avg_r2": avg_r2,
             "avg_smape": 22.5,
+            "wape": 61.5,
+            "bias": -2.4,
+            "coverage_80": 79.1,
             "mase": float("nan"),
         },
-        tags={"data_fingerprint": "5e1f" * 16},
+        tags={"data_fingerprint": "5e1f" * 16, "test_window": "2017-12-04/2017-12-31"},
         dataset={
             "name": "transactions",
             "digest": "5e1f" * 16,
@@ -80,3 +90,35 @@ def synthetic_record(avg_r2: float = 0.61) -> RunRecord:
             "columns": {"store_id": "object", "date": "datetime64[ns]", "y": "float64"},
         },
     )
+
+
+def synthetic_training(
+    client: MlflowClient,
+    experiment_id: str,
+    stores: int = 2,
+    started: int | None = None,
+    status: str = "FINISHED",
+) -> str:
+    """Track a made-up training the way a real one is tracked.
+
+    Args:
+        client: of the tracking store.
+        experiment_id: experiment that it is part of.
+        stores: number of its nested runs.
+        started: milliseconds since 1970; nothing: now.
+        status: that it ends with; `RUNNING` for one that does not.
+
+    Returns:
+        Run id of the parent.
+    """
+    from lifemiles_forecasting.tracking.run_record import write_record
+    from lifemiles_forecasting.tracking.store_runs import StoreRunWriter
+
+    tags = {"run_level": "pipeline", "training_mode": "full"}
+    parent = client.create_run(experiment_id, start_time=started, tags=tags, run_name="Training")
+    runs = [synthetic_store_run(number) for number in range(stores)]
+    StoreRunWriter(client, parent).write_all(runs)
+    write_record(client, parent.info.run_id, synthetic_record())
+    if status != "RUNNING":
+        client.set_terminated(parent.info.run_id, status)
+    return parent.info.run_id

@@ -156,6 +156,7 @@ def package_store_runs(
 
 
 def package_run_record(
+    study: Study,
     panel: pd.DataFrame,
     row_balance: dict[str, Any],
     aggregate_metrics: dict[str, float],
@@ -170,7 +171,11 @@ def package_run_record(
     return RunRecord(
         params={"dataset_file": raw_transactions, "dataset_shape": str(panel.shape)},
         metrics=aggregate_metrics,
-        tags={"data_fingerprint": fingerprint, "coverage_flag": flag(coverage)},
+        tags={
+            "data_fingerprint": fingerprint,
+            "test_window": study.test_window,
+            "coverage_flag": flag(coverage),
+        },
         dataset={
             "name": "panel",
             "digest": fingerprint,

@@ -77,7 +77,7 @@ def create_pipeline(**_: object) -> Pipeline:
             ),
             Node(
                 nodes.package_run_record,
-                inputs=["panel", "row_balance", *measured, "params:raw_transactions"],
+                inputs=["study", "panel", "row_balance", *measured, "params:raw_transactions"],
                 outputs="run_record",
                 name="package_run_record",
             ),

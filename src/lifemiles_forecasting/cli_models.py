@@ -1,4 +1,4 @@
-"""`kedro registry`: which version of the model of all stores is in charge, and why."""
+"""`kedro models`: which version of the model of all stores is in charge, and why."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ FORMATS = click.Choice(["table", "json", "csv"])
 
 
 @click.group()
-def registry() -> None:
+def models() -> None:
     """Versions of the model of all stores: show, promote, roll back."""
 
 
-@registry.command()
+@models.command()
 @click.option("--format", "form", type=FORMATS, default="table", show_default=True)
 @env_option
 @click.pass_obj
 def show(metadata: Any, form: str, env: str | None) -> None:
     """Every version: its role, when it was trained, its figures, and what the gate said."""
-    from lifemiles_forecasting.explore import RENDERERS
+    from lifemiles_forecasting.rendering import RENDERERS
     from lifemiles_forecasting.tracking.registry import version_rows
 
     with clear_errors():
@@ -34,7 +34,7 @@ def show(metadata: Any, form: str, env: str | None) -> None:
         click.echo(RENDERERS[form]({"versions": rows}), nl=False)
 
 
-@registry.command()
+@models.command()
 @click.argument("version", type=click.IntRange(min=1))
 @env_option
 @click.pass_obj
@@ -45,7 +45,7 @@ def promote(metadata: Any, version: int, env: str | None) -> None:
         click.echo(f"Version {one.version} of {one.name} is the champion.", err=True)
 
 
-@registry.command()
+@models.command()
 @env_option
 @click.pass_obj
 def rollback(metadata: Any, env: str | None) -> None:
@@ -63,8 +63,9 @@ def _open(metadata: Any, env: str | None) -> Any:
     """The registry of the project; nothing is created where there is none."""
     from kedro.utils import find_kedro_project
 
-    from lifemiles_forecasting.explore import tracking_uri
+    from lifemiles_forecasting.explore import find_stores
     from lifemiles_forecasting.tracking.registry import open_registry
 
     project = metadata.project_path if metadata else find_kedro_project(Path.cwd()) or Path.cwd()
-    return open_registry(tracking_uri(Path(project), env))
+    stores = find_stores(Path(project), env)
+    return open_registry(stores.tracking, stores.registry)
