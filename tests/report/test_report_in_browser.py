@@ -303,6 +303,7 @@ def test_charts_are_tables_too(page, content):
         assert image.get_attribute("role") == "img"
         assert image.get_attribute("aria-label")
     page.click("#totals details summary")
+    page.wait_for_selector("#totals details table")
     rows = cells(page, "#totals details")
     assert rows[0][0] == "28/01/2018"
     assert len(rows) == 150 + 28

@@ -35,7 +35,7 @@ def flagged(content, verdict):
 def test_intervals_outside_the_band_are_flagged_at_the_top(content, verdict, spanish, english):
     page = render_report(flagged(content, verdict), SETTINGS)
     alert = page.index('role="alert"')
-    assert alert < page.index('class="cards"')
+    assert alert < page.index('id="summary"')
     assert f"{spanish}: el de 80 % contuvo el 61,2\xa0% de 1.234 días-tienda" in page
     assert "se esperaba del 75 al 85 %" in page
     assert english in render_report(flagged(content, verdict), ENGLISH)
