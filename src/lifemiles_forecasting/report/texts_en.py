@@ -215,7 +215,7 @@ TEXTS = {
     "analysis_note": "The whole run: the filters do not change this part.",
     "card_period": "{first} to {last}",
     "card_movers": "{up} go up and {down} go down",
-    "card_test": "Total against actual",
+    "card_test": "Error of the total",
     "card_test_detail": "forecast {expected}, actual {sold}, {first} to {last}",
     "card_models": "Stores with models of their own",
     "card_r2": "average; target {target}; median {median}",

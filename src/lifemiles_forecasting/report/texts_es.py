@@ -214,7 +214,7 @@ TEXTS = {
     "analysis_note": "Toda la ejecución: los filtros no cambian esta parte.",
     "card_period": "Del {first} al {last}",
     "card_movers": "{up} suben y {down} bajan",
-    "card_test": "Acierto en el total",
+    "card_test": "Error en el total",
     "card_test_detail": "se pronosticó {expected} y fue {sold}, del {first} al {last}",
     "card_models": "Tiendas con modelo propio",
     "card_r2": "promedio; meta {target}; mediana {median}",
