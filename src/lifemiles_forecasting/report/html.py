@@ -23,7 +23,6 @@ from lifemiles_forecasting.report.content import ReportContent
 from lifemiles_forecasting.report.days import Days
 from lifemiles_forecasting.report.headline import headline
 from lifemiles_forecasting.report.payload import (
-    MAX_BANDS,
     bands_payload,
     cells_payload,
     day,
@@ -35,7 +34,7 @@ from lifemiles_forecasting.report.payload import (
 )
 from lifemiles_forecasting.report.texts import TEXTS, named, number, percent
 
-# in the order in which they run: each leaves one object behind for those after it
+# in the order in which they run: each leaves one object behind for those after it, the last two none
 SCRIPTS = ("base", "state", "sums", "charts", "tables", "stores", "downloads", "main")
 
 
@@ -125,7 +124,6 @@ def _script_data(
         "comparable": days.comparable,
         "first_day": day(days.first_day),
         "stores": len(days.stores),
-        "max_bands": MAX_BANDS,
         "totals": cells_payload(days),
         "bands": bands_payload(content.frames),
         "rows": store_rows(content.table, days, ids),

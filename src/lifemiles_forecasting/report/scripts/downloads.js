@@ -1,6 +1,6 @@
 "use strict";
 // CSV of what the filters leave, in the order of the table.
-const downloads = (() => {
+(() => {
   const { byId, element } = base;
 
   // a spreadsheet takes a text that starts like this for a formula: an apostrophe in front tells it not to
@@ -37,5 +37,4 @@ const downloads = (() => {
 
   byId("download-stores").addEventListener("click", saveStores);
   byId("download-days").addEventListener("click", saveDays);
-  return { cell };
 })();
