@@ -15,6 +15,7 @@ import platform
 import re
 import tempfile
 from datetime import date
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
@@ -39,29 +40,16 @@ def _section(name: str, folder: Path, fresh: bool) -> str:
         import panels
 
         return comparison.section(panels.load(name, folder), folder / name, fresh)
-    if name == "cost":
-        import cost
+    if name in ("reading", "scale"):
+        import scale
 
-        return cost.measure(folder / "cost")
+        return scale.reading(folder) if name == "reading" else scale.training(folder)
+    measure = import_module(name).measure  # the others are modules of their own
     if name == "report":
-        import report
-
-        return report.measure(fresh)
+        return measure(fresh)
     if name == "tracking":
-        import tracking
-
-        return tracking.measure(folder / "tracking", _training_seconds())
-    if name == "explore":
-        import explore
-
-        return explore.measure(folder / "explore")
-    if name == "serving":
-        import serving
-
-        return serving.measure(folder / "serving")
-    import scale
-
-    return scale.reading(folder) if name == "reading" else scale.training(folder)
+        return measure(folder / name, _training_seconds())
+    return measure(folder / name)
 
 
 def _training_seconds() -> float | None:

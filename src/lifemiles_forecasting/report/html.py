@@ -34,7 +34,7 @@ from lifemiles_forecasting.report.payload import (
 )
 from lifemiles_forecasting.report.texts import TEXTS, named, number, percent
 
-# in the order in which they run: each leaves one object behind for those after it, the last two none
+# in the order in which they run: each but the last two leaves one object for those after it
 SCRIPTS = ("base", "state", "sums", "charts", "tables", "stores", "downloads", "main")
 
 
