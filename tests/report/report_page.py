@@ -25,6 +25,8 @@ SETTINGS = ReportSettings(
 ENGLISH = SETTINGS.model_copy(update={"language": "en"})
 RUN = {"run_id": "0af7651916cd43dd", "run_name": "Training_Pipeline_20171231_221500"}
 
+DRAWN = "html[data-ready=charts]"  # the page in a browser, once every chart is there
+
 
 def content_of(frames, failures=None):
     table = store_metrics(frames, SETTINGS)
@@ -68,3 +70,37 @@ class Elements(HTMLParser):
     @property
     def text(self):
         return " ".join(" ".join(self.words).split())
+
+
+class Watch:
+    """Opens pages and watches them: nothing may be asked for, nothing may go wrong."""
+
+    def __init__(self, browser):
+        self.browser, self.contexts, self.troubles = browser, [], []
+
+    def open(self, address, *, scripts=True, width=1440, height=900):
+        context = self.browser.new_context(
+            viewport={"width": width, "height": height},
+            java_script_enabled=scripts,
+            locale="es-CO",
+        )
+        self.contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("console", lambda message: self.troubles.append(f"console: {message.text}"))
+        page.on("pageerror", lambda error: self.troubles.append(f"error: {error}"))
+        page.on("dialog", lambda dialog: self.troubles.append(f"dialog: {dialog.message}"))
+        page.on("request", lambda asked: self._asked(asked.url, address))
+        page.goto(address)
+        if scripts:
+            page.wait_for_selector(DRAWN, state="attached")
+        return page
+
+    def _asked(self, url, address):
+        # a download is made from the page itself
+        if url.partition("#")[0] != address.partition("#")[0] and not url.startswith("blob:"):
+            self.troubles.append(f"request: {url}")
+
+    def close(self):
+        for context in self.contexts:
+            context.close()

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-from report_page import ENGLISH, SETTINGS, content_of
+from report_page import DRAWN, ENGLISH, SETTINGS, Watch, content_of
 
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.synthetic_run import HOSTILE, synthetic_run
@@ -16,7 +16,6 @@ from lifemiles_forecasting.report import payload
 from lifemiles_forecasting.report.html import render_report
 
 FORMULA = '=HYPERLINK("http://example.invalid")'
-DRAWN = "html[data-ready=charts]"
 
 
 @pytest.fixture(scope="module")
@@ -47,40 +46,6 @@ def report(content, tmp_path_factory):
     path = tmp_path_factory.mktemp("report") / "report.html"
     path.write_text(render_report(content, SETTINGS), encoding="utf-8")
     return path.as_uri()
-
-
-class Watch:
-    """Opens pages and watches them: nothing may be asked for, nothing may go wrong."""
-
-    def __init__(self, browser):
-        self.browser, self.contexts, self.troubles = browser, [], []
-
-    def open(self, address, *, scripts=True, width=1440, height=900):
-        context = self.browser.new_context(
-            viewport={"width": width, "height": height},
-            java_script_enabled=scripts,
-            locale="es-CO",
-        )
-        self.contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(10_000)
-        page.on("console", lambda message: self.troubles.append(f"console: {message.text}"))
-        page.on("pageerror", lambda error: self.troubles.append(f"error: {error}"))
-        page.on("dialog", lambda dialog: self.troubles.append(f"dialog: {dialog.message}"))
-        page.on("request", lambda asked: self._asked(asked.url, address))
-        page.goto(address)
-        if scripts:
-            page.wait_for_selector(DRAWN, state="attached")
-        return page
-
-    def _asked(self, url, address):
-        # a download is made from the page itself
-        if url.partition("#")[0] != address.partition("#")[0] and not url.startswith("blob:"):
-            self.troubles.append(f"request: {url}")
-
-    def close(self):
-        for context in self.contexts:
-            context.close()
 
 
 @pytest.fixture(scope="module")

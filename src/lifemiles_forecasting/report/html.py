@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import partial
 from importlib.resources import files
 from typing import Any
@@ -75,18 +76,8 @@ def render_report(content: ReportContent, settings: ReportSettings) -> str:
     drawn = _analyst_figures(content, accuracy, settings)
     data = safe_json(_script_data(content, settings, days, ids) | {"figures": drawn})
     series = safe_json(series_payload(content.frames, days, ids))
-    environment = Environment(
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        loader=FunctionLoader(resource),
-    )
-    environment.filters |= {
-        "number": partial(number, texts=texts),
-        "percent": partial(percent, texts=texts),
-        "named": lambda value, kind: named(texts, kind, str(value)),
-    }
-    return environment.get_template("report.html").render(
+    template = _environment(texts).get_template("report.html")
+    return template.render(
         t=texts,
         settings=settings,
         language=settings.language,
@@ -102,6 +93,22 @@ def render_report(content: ReportContent, settings: ReportSettings) -> str:
         **analysis(content, accuracy, settings, texts),
         has_importance=len(content.importance) > 0,
     )
+
+
+def _environment(texts: Mapping[str, str]) -> Environment:
+    """Templates that escape whatever they are given, and write numbers as the language does."""
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        loader=FunctionLoader(resource),
+    )
+    environment.filters |= {
+        "number": partial(number, texts=texts),
+        "percent": partial(percent, texts=texts),
+        "named": lambda value, kind: named(texts, kind, str(value)),
+    }
+    return environment
 
 
 def resource(name: str) -> str:
