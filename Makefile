@@ -39,7 +39,7 @@ quick: $(STAMP)  ## the same, smaller and faster, to try things out
 	kedro run --env=quick
 
 test: $(STAMP)  ## all tests with coverage
-	@sh tests/setup_postgres.sh
+	@sh tests/setup_system.sh
 	pytest --cov --cov-report=term
 
 lint: $(STAMP)  ## style, and which room may import what

@@ -144,7 +144,7 @@ def postgres() -> Iterator[Any]:
 
     binaries = services.postgres_binaries()
     if binaries is None:
-        pytest.skip("PostgreSQL is missing; as root, tests/setup_postgres.sh installs Debian's")
+        pytest.skip("PostgreSQL is missing; as root, tests/setup_system.sh installs Debian's")
     with services.postgres_cluster(binaries) as cluster:
         yield cluster
 
