@@ -40,7 +40,7 @@ quick: $(STAMP)  ## the same, smaller and faster, to try things out
 
 test: $(STAMP)  ## all tests with coverage
 	@sh tests/setup_system.sh
-	pytest --cov --cov-report=term
+	pytest --cov --cov-report=term --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
 lint: $(STAMP)  ## style, and which room may import what
 	ruff check .
