@@ -4,7 +4,6 @@ import functools
 import http.server
 import inspect
 import json
-import shutil
 import threading
 import warnings
 
@@ -66,32 +65,23 @@ def address(site):
 
 
 @pytest.fixture(scope="module")
-def page(address):
-    """The built site in Debian's Chromium; `page.troubles` is what its console says of errors."""
-    api = pytest.importorskip("playwright.sync_api", reason="the package playwright is missing")
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    if program is None:
-        pytest.skip("Chromium is missing; as root, tests/setup_chromium.sh installs Debian's")
-    with api.sync_playwright() as playwright:
-        # root has no sandbox; the page comes from our own tests
-        chromium = playwright.chromium.launch(
-            executable_path=program, args=["--no-sandbox", "--disable-gpu"]
-        )
-        page = chromium.new_page(viewport={"width": 1500, "height": 1000})
-        page.set_default_timeout(20_000)
-        page.troubles = []
-        page.on("pageerror", lambda error: page.troubles.append(str(error)))
-        page.on(
-            "console",
-            lambda said: (
-                said.type == "error" and page.troubles.append(f"{said.text} {said.location['url']}")
-            ),
-        )
-        page.route(lambda url: not url.startswith(address), lambda route: route.abort())
-        page.goto(address)
-        page.locator(".pipeline-node").first.wait_for()
-        yield page
-        chromium.close()
+def page(address, browser):
+    """The built site; `page.troubles` is what its console says of errors."""
+    page = browser.new_page(viewport={"width": 1500, "height": 1000})
+    page.set_default_timeout(20_000)
+    page.troubles = []
+    page.on("pageerror", lambda error: page.troubles.append(str(error)))
+    page.on(
+        "console",
+        lambda said: (
+            said.type == "error" and page.troubles.append(f"{said.text} {said.location['url']}")
+        ),
+    )
+    page.route(lambda url: not url.startswith(address), lambda route: route.abort())
+    page.goto(address)
+    page.locator(".pipeline-node").first.wait_for()
+    yield page
+    page.close()
 
 
 @pytest.fixture(scope="module")

@@ -60,6 +60,12 @@ def create_pipeline(**_: object) -> Pipeline:
                 name="describe_fits",
             ),
             Node(
+                nodes.measure_importance,
+                inputs=result,
+                outputs="importance",
+                name="measure_importance",
+            ),
+            Node(
                 nodes.forecast_stores,
                 inputs=["panel", "stores", *result],
                 outputs=["forecasts", "forecasts_csv"],

@@ -59,6 +59,8 @@ def create_pipeline(**_: object) -> Pipeline:
                     "parameters": "parameters",
                     "failures": "failures",
                     "warnings": "warnings",
+                    "importance": "importance",
+                    "gate_verdict": "gate_verdict",
                     "row_balance": "row_balance",
                     "run_info": "run_info",
                     **measured,
