@@ -103,6 +103,17 @@ class Trained:
         return pd.read_csv(path, dtype=codes, keep_default_na=False, na_values=[""])
 
 
+@pytest.fixture(autouse=True)
+def mlflow_variables() -> Iterator[None]:
+    """A run inside this process may set MLflow's variables; the next test must not see them."""
+    before = {name: value for name, value in os.environ.items() if name.startswith("MLFLOW_")}
+    yield
+    for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
+        if name not in before:
+            del os.environ[name]
+    os.environ.update(before)
+
+
 @pytest.fixture(scope="session")
 def copy_project() -> Callable[[Path], Project]:
     return Project.copy_to

@@ -100,6 +100,7 @@ class ForecastingHooks:
         """
         from lifemiles_forecasting.tracking.provenance import git_state
 
+        self._trained = ""  # of an earlier run of this process, in a notebook say
         run_id = lifecycle.active_run_id()
         if run_id is not None:
             guard.watch(run_id)
