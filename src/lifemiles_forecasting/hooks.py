@@ -85,6 +85,7 @@ class ForecastingHooks:
         store.tune_sqlite()
         probe_servers(loader["mlflow"]["server"])
         write_aside()
+        forget_run()
         self._places = places(loader["mlflow"], self._config)
 
     @hook_impl  # after kedro-mlflow, which opens the run
@@ -174,6 +175,16 @@ class ForecastingHooks:
         self._mode = "limited" if parsed.max_stores is not None else MODES[parsed.retrain]
         # what is in the files comes last: kedro-mlflow logs those values again for each node
         self._config = flatten(parsed.model_dump(mode="json")) | flatten(raw)
+
+
+def forget_run() -> None:
+    """Let kedro-mlflow forget the run before, of the same process, in a notebook say.
+
+    It would go on writing to that run when a pipeline follows that is not tracked.
+    """
+    from kedro_mlflow.framework.hooks.mlflow_hook import mlflow_hook
+
+    mlflow_hook.run_id = None
 
 
 def places(tracking: Mapping[str, Any], parameters: Mapping[str, Any]) -> Places:
