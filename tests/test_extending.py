@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -125,9 +126,13 @@ def test_the_candidate_is_tested_and_weighted(extended):
     assert row["y_hat"] == pytest.approx(same["y"].tail(8).median())
 
 
-def test_the_feature_is_learned_from_and_passes_the_audit(extended, client, parent, monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", extended.tracking_uri)
-    model = read_fleet(f"runs:/{parent.info.run_id}/{REGISTERED_MODEL}")
+def test_the_feature_is_learned_from_and_passes_the_audit(extended, client, parent):
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(extended.tracking_uri)  # whatever an earlier test has set
+    try:
+        model = read_fleet(f"runs:/{parent.info.run_id}/{REGISTERED_MODEL}")
+    finally:
+        mlflow.set_tracking_uri(before)
     assert "days_since_sale" in model.recipe["features"]["direct"]
     audit = pd.read_csv(extended.output("08_reporting/leak_audit.csv"))
     rows = audit[(audit["kind"] == "feature") & (audit["name"] == "days_since_sale")]
