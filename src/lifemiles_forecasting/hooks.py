@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
 
+from lifemiles_forecasting import config_checks
 from lifemiles_forecasting.core.errors import ConfigError, InputError
 from lifemiles_forecasting.tracking import lifecycle
 
@@ -52,21 +53,24 @@ class ForecastingHooks:
 
     @hook_impl(tryfirst=True)  # before kedro-mlflow, which retries a missing server for minutes
     def after_context_created(self, context: KedroContext) -> None:
-        """Check the environment, the parameters and the tracking store.
+        """Check the environment, the configuration and the tracking store.
 
         Raises:
-            ConfigError: the environment or a parameter is unknown, or a value cannot be used.
+            ConfigError: the environment or a parameter is unknown, a value cannot be used, or the
+                configuration says what it may not (see `config_checks`).
             TrackingError: the tracking store or the model registry does not answer.
         """
         from lifemiles_forecasting.tracking import store
 
         loader = context.config_loader
         check_environment(loader)
+        config_checks.check_configuration(loader)
         self._project_path = Path(context.project_path)
         self._environment = loader.env or loader.default_run_env
-        self._read_parameters(loader["parameters"])
+        self._read_parameters(config_checks.read(loader, "parameters"))
         loader["mlflow"] = tracking_config(loader, self._project_path)
         store.switch_telemetry_off()
+        store.refuse_pickles()
         store.keep_stdout_clean()
         store.tune_sqlite()
         probe_servers(loader["mlflow"]["server"])
@@ -175,9 +179,11 @@ def check_environment(loader: AbstractConfigLoader) -> None:
         ConfigError: it is not; the message names the ones that are.
     """
     source = Path(loader.conf_source)
-    if not loader.env or not source.is_dir() or (source / loader.env).is_dir():
+    if not loader.env or not source.is_dir():
         return
     known = sorted(folder.name for folder in source.iterdir() if folder.is_dir())
+    if loader.env in known:  # not any path: ../elsewhere is a folder too
+        return
     near = difflib.get_close_matches(loader.env, known, n=1)
     hint = f"Did you mean {near[0]!r}?" if near else ""
     raise ConfigError(f"no environment {loader.env!r} in {source}", ", ".join(known), hint)
@@ -193,7 +199,8 @@ def tracking_config(loader: AbstractConfigLoader, project_path: Path) -> dict[st
         project_path: root of the project.
 
     Raises:
-        ConfigError: an environment variable that it takes a value from is not set.
+        ConfigError: an environment variable that it takes a value from is not set, or it says what
+            it may not.
     """
     from lifemiles_forecasting.tracking import store
 
@@ -216,7 +223,7 @@ def _mlflow_yml(loader: AbstractConfigLoader) -> dict[str, Any]:
     from omegaconf.errors import InterpolationResolutionError
 
     try:
-        return dict(loader["mlflow"])
+        config = config_checks.read(loader, "mlflow")
     except InterpolationResolutionError as error:
         missing = re.search(r"Environment variable '(.+?)' not found", str(error))
         if missing is None:
@@ -226,6 +233,8 @@ def _mlflow_yml(loader: AbstractConfigLoader) -> dict[str, Any]:
             f"it to be set, because {error.full_key} of mlflow.yml is taken from it",
             "Set it, or choose another --env",
         ) from None
+    config_checks.check_tracking(config)
+    return config
 
 
 def probe_servers(server: Mapping[str, Any]) -> None:

@@ -20,6 +20,8 @@ CONFIG_LOADER_ARGS = {
     "config_patterns": {"mlflow": ["mlflow*", "mlflow*/**", "**/mlflow*"]},
     # Kedro turns OmegaConf's own resolvers off; these are the ones our configuration uses.
     "custom_resolvers": {"now": _now, "oc.env": oc.env},
+    # What a run is handed chooses no class.
+    "restrict_runtime_params_type_selection": True,
     # Without a soft merge, one key in an environment wipes the rest of its group.
     "merge_strategy": {"parameters": "soft", "mlflow": "soft", "globals": "soft"},
 }

@@ -15,6 +15,7 @@ from lifemiles_forecasting.tracking.model import (
     write_files,
 )
 from lifemiles_forecasting.tracking.names import REGISTERED_MODEL
+from lifemiles_forecasting.tracking.pyfunc_folder import check_pyfunc
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,14 +88,15 @@ def read_fleet(model_uri: str) -> FleetModel:
         model_uri: such as `models:/lifemiles_store_forecaster/3`.
 
     Raises:
-        TrackingError: it is no model of all stores, or its files are not those that were logged.
+        TrackingError: it is no model of all stores, its files are not those that were logged, or
+            MLflow would run other code than ours to load it.
     """
     from mlflow.artifacts import download_artifacts
 
     with TemporaryDirectory() as folder:
-        return _read(
-            str(Path(download_artifacts(model_uri, dst_path=folder)) / "data" / DATA), model_uri
-        )
+        model = Path(download_artifacts(model_uri, dst_path=folder))
+        check_pyfunc(model, __name__, f"data/{DATA}")  # for who serves it with MLflow next
+        return _read(str(model / "data" / DATA), model_uri)
 
 
 def _read(folder: str, what: str) -> FleetModel:
