@@ -12,7 +12,7 @@ export KEDRO_DISABLE_TELEMETRY = 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run quick test lint format viz ui bench bench-autogluon lock clean
+.PHONY: help setup run quick test lint format viz ui serve bench bench-autogluon lock clean
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -56,6 +56,9 @@ viz: $(STAMP)  ## the pipeline in the browser, http://127.0.0.1:4141
 
 ui: $(STAMP)  ## the MLflow UI, http://127.0.0.1:5000
 	kedro mlflow ui
+
+serve: $(STAMP)  ## forecasts over HTTP, http://127.0.0.1:5001 (or PORT=...; ENV=... as for kedro)
+	kedro serve --port=$(or $(PORT),5001) $(if $(ENV),--env=$(ENV))
 
 # the peers of the benchmark need other versions than we do: environments of their own
 .venv-%/.installed: benchmarks/requirements-%.lock | $(STAMP)

@@ -1,8 +1,8 @@
 """Measure again what RESULTS.md says: `make bench`, or `python benchmarks/run.py [SECTION ...]`.
 
-Sections: sample and structured (ours beside every peer), cost, tracking, explore, reading, scale.
-The last four are run only when named: they make 6,000 nested runs, 8.9 million rows, and 1,115
-stores x 942 days.
+Sections: sample and structured (ours beside every peer), cost, tracking, explore, serving, reading,
+scale. The last five are run only when named: they make 6,000 nested runs, ask the champion that
+`make run` has left, make 8.9 million rows, and 1,115 stores x 942 days.
 Forecasts of peers are kept in benchmarks/.cache; --fresh makes everything anew in one run.
 """
 
@@ -26,6 +26,7 @@ TITLES = {
     "scale": "1,115 stores x 942 days (synthetic)",
     "tracking": "Tracking a nested run",
     "explore": "`kedro explore` on 6,000 nested runs (synthetic)",
+    "serving": "Serving the champion of the sample",
 }
 PACKAGES = ("catboost", "duckdb", "kedro", "mlflow", "numpy", "pandas", "scikit-learn")
 
@@ -48,6 +49,10 @@ def _section(name: str, folder: Path, fresh: bool) -> str:
         import explore
 
         return explore.measure(folder / "explore")
+    if name == "serving":
+        import serving
+
+        return serving.measure(folder / "serving")
     import scale
 
     return scale.reading(folder) if name == "reading" else scale.training(folder)

@@ -156,7 +156,8 @@ def test_parent_run_names_its_training_data(trained):
 
 def test_parent_run_holds_report_forecasts_and_figures(trained):
     assert artifacts(trained, trained.parent) == {
-        *("report.html", "coverage.csv", "forecasts", "figures")
+        *("report.html", "coverage.csv", "gate.json", "forecasts", "figures"),
+        "model_before_test",
     }
     assert artifacts(trained, trained.parent, "forecasts") == {
         "forecasts/forecasts.csv",
@@ -211,7 +212,7 @@ def test_models_give_their_rows_of_the_forecasts_back(trained, tracking, forecas
 
 
 def test_no_two_stores_share_a_model_file(trained):
-    files = list((trained.project.folder / "mlruns").rglob("*.cbm"))
+    files = list((trained.project.folder / "mlruns").glob("*/artifacts/model/**/*.cbm"))
     digests = {hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
     assert len(files) == len(digests) == ATTEMPTED
 
@@ -326,7 +327,7 @@ def test_viz_serves_the_pipeline_and_previews_on_loopback(trained, tmp_path):
             names = {node["name"]: node["id"] for node in main["nodes"]}
             assert {"forecasts", "report", "panel", "run_backtest"} <= set(names)
             assert main["layers"] == [
-                *("raw", "intermediate", "primary", "models"),
+                *("earlier_runs", "raw", "intermediate", "primary", "models"),
                 *("model_output", "reporting", "tracking"),
             ]
             table = json.loads(answer(f"{api}/nodes/{names['forecasts_csv']}", server, log))

@@ -319,3 +319,32 @@ def test_an_environment_that_changes_one_key_keeps_the_others(project):
     config = loader_of(project)["mlflow"]
     assert config["ui"] == {"host": "127.0.0.1", "port": "5001"}
     assert config["tracking"]["params"]["long_params_strategy"] == "truncate"
+
+
+def test_a_second_run_on_the_same_outputs_is_refused_by_name(project):
+    """The first one waits in its node, holding the folder; the second starts meanwhile."""
+    idle = "--pipelines=data_processing"
+    with subprocess.Popen(
+        command("--pipelines=modeling"),
+        cwd=project,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as first:
+        assert first.stdout.readline() == b"ready\n"
+        second = run(project, idle)
+        assert second.returncode == 1
+        assert "found another run that writes to" in second.stderr
+        assert f"(process {first.pid} on" in second.stderr
+        assert "with --params=data_root=DIR" in second.stderr
+        assert "Traceback" not in second.stderr
+        elsewhere = run(project, idle, "--params=data_root=elsewhere")
+        assert elsewhere.returncode == 0, elsewhere.stderr
+        first.kill()
+    half = project / "data" / "08_reporting" / ".report.html.1.part"
+    half.parent.mkdir(parents=True)
+    half.write_text("<htm")
+    after = run(project, idle)  # the system has let go of the folder
+    assert after.returncode == 0, after.stderr
+    assert not half.exists()
+    assert "Removed what an interrupted run left" in after.stderr

@@ -18,6 +18,7 @@ from kedro.framework.cli.utils import env_option
 from lifemiles_forecasting.cli_errors import clear_errors
 from lifemiles_forecasting.cli_models import models
 from lifemiles_forecasting.cli_paths import ProjectPath
+from lifemiles_forecasting.cli_serve import serve
 from lifemiles_forecasting.cli_tracking import tracking
 from lifemiles_forecasting.core.errors import ConfigError
 from lifemiles_forecasting.hosts import LOOPBACK
@@ -31,6 +32,7 @@ def cli() -> None:
 
 
 cli.add_command(models)
+cli.add_command(serve)
 cli.add_command(tracking)
 
 

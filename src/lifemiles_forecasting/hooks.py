@@ -14,6 +14,8 @@ from kedro.framework.hooks import hook_impl
 
 from lifemiles_forecasting import config_checks
 from lifemiles_forecasting.core.errors import ConfigError, InputError
+from lifemiles_forecasting.datasets.aside import clear_parts, write_aside
+from lifemiles_forecasting.run_lock import RunLock
 from lifemiles_forecasting.tracking import lifecycle
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ OTHER_RUNS = {
 MODES = {"all": "full", "drifted": "drifted"}  # how a run trains, by what it trains anew
 
 guard = lifecycle.RunGuard()
+lock = RunLock()
 
 
 class ForecastingHooks:
@@ -74,6 +77,7 @@ class ForecastingHooks:
         store.keep_stdout_clean()
         store.tune_sqlite()
         probe_servers(loader["mlflow"]["server"])
+        write_aside()
         self._places = places(loader["mlflow"], self._config)
 
     @hook_impl  # after kedro-mlflow, which opens the run
@@ -83,6 +87,7 @@ class ForecastingHooks:
         """Write the whole configuration to the run, and what kind of run it is.
 
         Raises:
+            ConfigError: another run writes to the same folder.
             InputError: the pipeline starts from what another one has not left yet.
             TrackingError: the run's artifacts cannot be placed.
         """
@@ -91,6 +96,7 @@ class ForecastingHooks:
         run_id = lifecycle.active_run_id()
         if run_id is not None:
             guard.watch(run_id)
+        self._take_outputs()
         check_inputs(pipeline, catalog)
         if run_id is None:  # tracking is switched off for this pipeline
             return
@@ -114,6 +120,7 @@ class ForecastingHooks:
     def after_pipeline_run(self) -> None:
         """Sum a training run up, and say where it can be looked at."""
         guard.release()
+        lock.release()
         if not self._trained:
             return
         from mlflow.tracking import MlflowClient
@@ -132,6 +139,7 @@ class ForecastingHooks:
         """
         from mlflow.exceptions import MlflowException
 
+        lock.release()
         lost = lifecycle.lost_store(error)
         if lost is None:
             results = yield
@@ -141,6 +149,13 @@ class ForecastingHooks:
             yield
         guard.abandon()
         raise lost from error
+
+    def _take_outputs(self) -> None:
+        """Hold the folder of the outputs, and clear what a killed run left unfinished there."""
+        folder = self._project_path / self._config["data_root"]
+        lock.take(folder)
+        for part in clear_parts(folder):
+            logger.info("Removed what an interrupted run left: %s", part)
 
     def _read_parameters(self, raw: dict[str, Any]) -> None:
         """Check the parameters and keep them flat, defaults of absent ones included."""

@@ -1,6 +1,7 @@
 """Questions to the forecasts of all stores: every row gets its answer, in its place."""
 
 import json
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -66,7 +67,27 @@ def test_every_row_has_its_answer_in_its_place(asked):
                 expected = "outside_horizon" if store in STORES else "unknown_store"
                 assert row[c.STATUS] == expected
                 assert all(row[name] is None for name in NUMBERS)
+                assert row[c.HORIZON] == day
     assert found == []
+
+
+@pytest.mark.parametrize(
+    ("name", "day"),
+    [(c.HORIZON, 10**12), (c.HORIZON, 10**30), (c.DATE, "9999-12-31"), (c.DATE, "0001-01-01")],
+)
+def test_a_day_far_off_is_outside_the_horizon_and_not_told_back(answers, name, day):
+    (row,) = answers.of(pd.DataFrame({c.STORE_ID: ["A_1"], name: [day]})).to_dict("records")
+    assert (row[c.STATUS], row[c.HORIZON], row[c.DATE]) == ("outside_horizon", None, None)
+
+
+def test_a_date_is_the_day_that_it_names_in_any_time_zone(answers):
+    days = [
+        "2024-03-02T23:30:00-05:00",
+        pd.Timestamp("2024-03-02 23:30", tz="America/Bogota"),
+        date(2024, 3, 2),
+    ]
+    found = answers.of(pd.DataFrame({c.STORE_ID: "B_1", c.DATE: days}))
+    assert list(found[c.HORIZON]) == [2, 2, 2]
 
 
 def test_dates_are_days_ahead(answers):
@@ -101,6 +122,12 @@ def test_no_rows_no_answers(answers):
         ({c.STORE_ID: ["A_1", None]}, "found a row without store_id; expected one in every row"),
         ({c.STORE_ID: ["A_1"], c.HORIZON: [1.5]}, "found horizon 1.5; expected whole days ahead"),
         ({c.STORE_ID: ["A_1"], c.HORIZON: ["x"]}, "found horizon 'x'; expected whole days ahead"),
+        (
+            {c.STORE_ID: [101]},
+            "found store_id 101; expected text. A number would lose leading zeros",
+        ),
+        ({c.STORE_ID: ["A_1"], c.HORIZON: [True]}, "found horizon True; expected whole days ahead"),
+        ({c.STORE_ID: ["A_1"], c.DATE: [20240301]}, "found date 20240301; expected YYYY-MM-DD"),
         ({c.STORE_ID: ["A_1"], c.DATE: ["1 Mar"]}, "found date '1 Mar'; expected YYYY-MM-DD"),
     ],
 )

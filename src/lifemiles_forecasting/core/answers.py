@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date, datetime
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +15,7 @@ from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.errors import InputError
 
 UNKNOWN, OUTSIDE = "unknown_store", "outside_horizon"
+CENTURY = 36_525  # days; a day further off is not told back: pandas may not hold its date
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class Answers:
 
         Args:
             asked: `store_id`, and optionally `horizon` (days ahead, from 1) or `date`. A row with
-                neither asks for every day of the horizon.
+                both is asked for its horizon, a row with neither for every day of the horizon.
 
         Returns:
             The columns of `columns.FORECASTS`, in the order of the rows. A store that is not known
@@ -50,11 +54,9 @@ class Answers:
             no numbers.
 
         Raises:
-            InputError: no `store_id`, or a horizon or date that is none.
+            InputError: no `store_id` or one that is no text, or a horizon or date that is none.
         """
-        if c.STORE_ID not in asked or asked[c.STORE_ID].isna().any():
-            raise InputError("a row without store_id", "one in every row")
-        ids = asked[c.STORE_ID].astype(str).to_numpy(object)
+        ids = _texts(asked)
         ahead = self._days_ahead(asked)
         store = self._stores.get_indexer(ids)
         whole = np.isnan(ahead) & (store >= 0)
@@ -63,14 +65,16 @@ class Answers:
         turn = np.arange(len(each)) - np.maximum.accumulate(
             np.where(first, np.arange(len(each)), 0)
         )
-        day = np.where(whole[each], turn + 1, np.nan_to_num(ahead[each])).astype(np.int64)
+        near = np.clip(np.nan_to_num(ahead[each]), -CENTURY, CENTURY)
+        day = np.where(whole[each], turn + 1, near).astype(np.int64)
         known = store[each] >= 0
         inside = known & (day >= 1) & (day <= self._horizon)
         row = np.where(inside, store[each] * self._horizon + day - 1, -1)
         answer = self.table.take(np.maximum(row, 0)).reset_index(drop=True)
         if inside.all():
             return answer
-        return self._with_gaps(answer, inside, ids[each], known, day)
+        told = ~inside & (np.abs(ahead[each]) <= CENTURY)
+        return self._with_gaps(answer, inside, ids[each], known, np.where(told, day, np.nan))
 
     def _with_gaps(
         self,
@@ -80,32 +84,62 @@ class Answers:
         known: np.ndarray,
         day: np.ndarray,
     ) -> pd.DataFrame:
-        """Blank what could not be answered, and say why."""
+        """Blank what could not be answered, and say why; `day` is nan where none is told."""
         answer = answer.astype(object)
         answer.loc[~inside, :] = None
         answer.loc[~inside, c.STORE_ID] = ids[~inside]
         answer.loc[~inside, c.STATUS] = np.where(known, OUTSIDE, UNKNOWN)[~inside]
-        said = ~inside & (day != 0)
-        answer.loc[said, c.HORIZON] = day[said]
-        answer.loc[said, c.DATE] = (self._origin + pd.to_timedelta(day[said], "D")).to_numpy()
+        told = ~np.isnan(day)
+        answer.loc[told, c.HORIZON] = day[told].astype(np.int64)
+        answer.loc[told, c.DATE] = (self._origin + pd.to_timedelta(day[told], "D")).to_numpy()
         return answer
 
     def _days_ahead(self, asked: pd.DataFrame) -> np.ndarray:
         """(rows,) days ahead; nan where a row asks for all of them."""
         ahead = np.full(len(asked), np.nan)
-        for name in (c.HORIZON, c.DATE):
-            if name not in asked:
-                continue
-            given = asked[name].notna().to_numpy()
-            if name == c.HORIZON:
-                read = pd.to_numeric(asked[name], errors="coerce")
-                read = read.where(read % 1 == 0)
-            else:
-                days = pd.to_datetime(asked[name], errors="coerce", format="ISO8601", utc=True)
-                read = (days.dt.tz_localize(None).dt.normalize() - self._origin).dt.days
-            wrong = given & read.isna().to_numpy()
-            if wrong.any():
-                expected = "whole days ahead" if name == c.HORIZON else "YYYY-MM-DD"
-                raise InputError(f"{name} {asked[name][wrong].tolist()[0]!r}", expected)
-            ahead = np.where(np.isnan(ahead) & given, read.to_numpy(float), ahead)
+        origin = self._origin.toordinal()
+        if c.DATE in asked:
+            given = asked[c.DATE].notna().to_numpy()
+            days = _read(asked.loc[given, c.DATE], _ordinal, "YYYY-MM-DD")
+            ahead[given] = days - origin
+        if c.HORIZON in asked:
+            given = asked[c.HORIZON].notna().to_numpy()
+            ahead[given] = _read(asked.loc[given, c.HORIZON], _whole, "whole days ahead")
         return ahead
+
+
+def _texts(asked: pd.DataFrame) -> np.ndarray:
+    """(rows,) store ids."""
+    if c.STORE_ID not in asked or asked[c.STORE_ID].isna().any():
+        raise InputError("a row without store_id", "one in every row")
+    ids = asked[c.STORE_ID].to_numpy(object)
+    for one in ids:
+        if not isinstance(one, str):
+            raise InputError(f"store_id {one!r}", "text", "A number would lose leading zeros")
+    return ids
+
+
+def _read(values: pd.Series, read: Callable[[Any], float], expected: str) -> np.ndarray:
+    """Read one value after another, so that an error can name it."""
+    numbers = np.empty(len(values))
+    for place, value in enumerate(values.tolist()):
+        try:
+            numbers[place] = read(value)
+        except (TypeError, ValueError, OverflowError):
+            raise InputError(f"{values.name} {value!r}", expected) from None
+    return numbers
+
+
+def _whole(value: Any) -> float:
+    number = float(value)
+    if isinstance(value, bool | np.bool_) or number % 1 != 0:  # of infinity, nan
+        raise ValueError
+    return number
+
+
+def _ordinal(value: Any) -> float:
+    """The day as it is written: its time of day and time zone make no other day of it."""
+    day = datetime.fromisoformat(value) if isinstance(value, str) else value
+    if not isinstance(day, date):
+        raise TypeError
+    return day.toordinal()

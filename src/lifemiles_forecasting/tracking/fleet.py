@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from lifemiles_forecasting.core import columns
-from lifemiles_forecasting.core.errors import TrackingError
+from lifemiles_forecasting.core.errors import InputError, TrackingError
 from lifemiles_forecasting.tracking.model import (
     read_files,
     requirements,
@@ -129,8 +129,17 @@ class LoadedFleetModel:
         Returns:
             See `core.answers.Answers.of`; `date` as ISO text, and None (which JSON knows, other
             than nan) where there is no number.
+
+        Raises:
+            MlflowException: a question that cannot be read. MLflow's server answers it with 400
+                and its message, any other error with the stack trace.
         """
-        answer = self._answers.of(model_input)
+        from mlflow.exceptions import MlflowException
+
+        try:
+            answer = self._answers.of(model_input)
+        except InputError as error:
+            raise MlflowException.invalid_parameter_value(str(error)) from error
         days = answer[columns.DATE].astype("datetime64[s]").astype(str).astype(object)
         answer[columns.DATE] = days.where(answer[columns.DATE].notna(), None)
         return answer

@@ -121,8 +121,10 @@ def signature(stores: bool = False) -> ModelSignature:
 
     # dates may come as text or as dates, hence any; without a column: the whole horizon
     inputs = [ColSpec("string", columns.STORE_ID)] if stores else []
+    # where only some rows name a day, pandas makes the column one of floats, and MLflow would
+    # refuse it as long, or cut 1.5 down to 1
     inputs += [
-        ColSpec("long", columns.HORIZON, required=False),
+        ColSpec(AnyType() if stores else "long", columns.HORIZON, required=False),
         ColSpec(AnyType(), columns.DATE, required=False),
     ]
     outputs = [

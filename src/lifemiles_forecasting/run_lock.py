@@ -1,0 +1,53 @@
+"""One run at a time in a folder of outputs: a second one is refused, and mixes nothing."""
+
+from __future__ import annotations
+
+import os
+import socket
+from datetime import datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from lifemiles_forecasting.core.errors import ConfigError
+
+LOCK, OWNER = ".run.lock", ".run.owner"
+
+
+class RunLock:
+    """Holds a folder for the run of this process; when the process ends, the system lets go."""
+
+    def __init__(self) -> None:
+        self._lock: FileLock | None = None
+
+    def take(self, folder: Path) -> None:
+        """Hold the folder.
+
+        Args:
+            folder: of the outputs; made if it is not there.
+
+        Raises:
+            ConfigError: another run holds it; the message says which.
+        """
+        self.release()  # of a run of this process that was interrupted
+        folder.mkdir(parents=True, exist_ok=True)
+        lock, owner = FileLock(folder / LOCK), folder / OWNER
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            who = owner.read_text(encoding="utf-8") if owner.is_file() else "unknown"
+            raise ConfigError(
+                f"another run that writes to {folder} ({who})",
+                "one at a time",
+                "Wait for it, or give this one a folder of its own with --params=data_root=DIR",
+            ) from None
+        now = datetime.now().astimezone().isoformat(timespec="seconds")
+        owner.write_text(f"process {os.getpid()} on {socket.gethostname()} since {now}", "utf-8")
+        self._lock = lock
+
+    def release(self) -> None:
+        """Let go of the folder, if it is held."""
+        if self._lock is not None:
+            (Path(self._lock.lock_file).parent / OWNER).unlink(missing_ok=True)
+            self._lock.release()
+            self._lock = None

@@ -1,0 +1,82 @@
+"""MLflow's own scoring server, for one version of the registered model."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from lifemiles_forecasting.core.errors import ConfigError
+from lifemiles_forecasting.tracking.names import REGISTERED_MODEL
+
+if TYPE_CHECKING:
+    from lifemiles_forecasting.core.results import LoadedVersion
+
+HOST = "127.0.0.1"
+
+
+def check_port(port: int) -> None:
+    """Make sure that a port is free, before a model is loaded for it.
+
+    Raises:
+        ConfigError: it is not, or not ours to take.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server will
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise ConfigError(
+                f"no way to listen on port {port} of {HOST} ({error.strerror.lower()})",
+                "a free port",
+                "Choose another with --port, or PORT= of make",
+            ) from None
+
+
+def load_version(
+    uri: str, registry_uri: str | None, version: int | None, alias: str
+) -> LoadedVersion:
+    """Load what is to be served: what is wrong with it is told before a server starts.
+
+    MLflow looks at these stores from now on, in this process and in what it becomes.
+
+    Args:
+        uri: of the tracking store.
+        registry_uri: of the model registry, where it is another one.
+        version: its number; None goes by the alias.
+        alias: such as `champion`.
+
+    Raises:
+        TrackingError: there is none, or its files are not those that were logged.
+        InputError: its format is that of another version of this package.
+    """
+    from lifemiles_forecasting.tracking.registered_fleet import RegisteredFleets
+    from lifemiles_forecasting.tracking.registry import open_registry
+    from lifemiles_forecasting.tracking.store import probe
+
+    probe(uri)
+    client = open_registry(uri, registry_uri).client
+    import mlflow
+
+    # these also set the environment variables, which what comes next inherits
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(registry_uri or uri)
+    os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
+    return RegisteredFleets(client).read(version, alias)
+
+
+def become_server(version: str, port: int) -> NoReturn:
+    """Become `mlflow models serve` on 127.0.0.1; Ctrl-C or SIGTERM ends it.
+
+    Args:
+        version: number of the version, from `load_version`.
+        port: to listen on.
+    """
+    model = ["--model-uri", f"models:/{REGISTERED_MODEL}/{version}", "--env-manager", "local"]
+    address = ["--host", HOST, "--port", str(port)]
+    command = [sys.executable, "-m", "mlflow", "models", "serve", *model, *address]
+    # MLflow looks for uvicorn in PATH, where it is not when the environment is not activated
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    os.execve(command[0], command, {**os.environ, "PATH": path})  # noqa: S606 - no shell
