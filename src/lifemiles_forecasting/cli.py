@@ -21,7 +21,7 @@ from lifemiles_forecasting.cli_paths import ProjectPath
 from lifemiles_forecasting.cli_serve import serve
 from lifemiles_forecasting.cli_tracking import tracking
 from lifemiles_forecasting.core.errors import ConfigError
-from lifemiles_forecasting.hosts import LOOPBACK
+from lifemiles_forecasting.core.hosts import LOOPBACK
 
 _STORES = re.compile(r"(?:^|,)\s*stores=(?:\[([^\]]*)\]|([^,\[]*))(?=,|$)")
 

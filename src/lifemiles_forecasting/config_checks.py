@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lifemiles_forecasting.core.errors import ConfigError
-from lifemiles_forecasting.hosts import LOOPBACK, is_loopback
+from lifemiles_forecasting.core.hosts import LOOPBACK, is_loopback
 
 if TYPE_CHECKING:
     from kedro.config import AbstractConfigLoader

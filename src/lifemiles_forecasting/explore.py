@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lifemiles_forecasting.hosts import exposure
+from lifemiles_forecasting.core.hosts import exposure
 from lifemiles_forecasting.rendering import RENDERERS, printable
 from lifemiles_forecasting.tracking.names import CHAMPION, REGISTERED_MODEL
 
