@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 # A spreadsheet may part lines at another sign than the comma that we write (in Spanish ones it is
 # the semicolon), and then does not see our quotes either: a cell may begin after each of these.
 _STARTS = ';,|\\t\\r\\n"'
-# what makes a formula, with the apostrophes that are there already; full-width signs count in Asia
-_FORMULA = r"'*(?:[\t\r\n]|\s*[=+\-@＝＋－＠])"
+# what makes a formula, after the apostrophes that are there already and spaces; full-width signs
+# count in Asia
+_FORMULA = r"'*[^\S\t\r\n]*[\t\r\n=+\-@＝＋－＠]"
 _MISSING_MARK = re.compile(f"(?<![^{_STARTS}])(?={_FORMULA})")
 _MARK = re.compile(f"(?<![^{_STARTS}])'(?={_FORMULA})")
 
