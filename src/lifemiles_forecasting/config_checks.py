@@ -10,13 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lifemiles_forecasting.core.errors import ConfigError
 from lifemiles_forecasting.core.hosts import LOOPBACK, is_loopback
-
-if TYPE_CHECKING:
-    from kedro.config import AbstractConfigLoader
 
 # Every class that the catalog may build an entry from. To use another, add it here.
 _OURS = "lifemiles_forecasting.datasets"
@@ -46,46 +43,6 @@ _REFERENCE = re.compile(r"\$\{[^{}]*\}")
 _PASSWORD = re.compile(r"://[^\s/@'\"]*:[^\s/@'\"]+@")  # in an address
 
 
-def check_configuration(loader: AbstractConfigLoader) -> None:
-    """Look at everything that Kedro is going to build from.
-
-    Args:
-        loader: Kedro's configuration loader, of a known environment.
-
-    Raises:
-        ConfigError: a run-time parameter with a reference, a password in a file that is shared, a
-            file that is more than plain YAML, or a catalog entry of a type that is not allowed.
-    """
-    check_runtime_parameters(loader.runtime_params or {})
-    check_no_passwords(Path(loader.conf_source))
-    read(loader, "globals")
-    check_catalog(read(loader, "catalog"))
-
-
-def read(loader: AbstractConfigLoader, kind: str) -> dict[str, Any]:
-    """One kind of configuration file; empty where there is none.
-
-    Args:
-        loader: Kedro's configuration loader.
-        kind: such as `parameters`.
-
-    Raises:
-        ConfigError: a file asks for an object, as `!!python/object` does.
-    """
-    import yaml
-    from kedro.config import MissingConfigException
-
-    try:
-        return dict(loader[kind])
-    except MissingConfigException:
-        return {}
-    except yaml.constructor.ConstructorError as error:
-        raise ConfigError(
-            f"{error.problem} in one of the files {kind}* in {loader.conf_source}",
-            "plain YAML: text, numbers, lists and groups",
-        ) from None
-
-
 def check_runtime_parameters(parameters: Mapping[str, Any]) -> None:
     """Make sure that no value of `--params` is going to be filled in with something else.
 
@@ -104,6 +61,25 @@ def check_runtime_parameters(parameters: Mapping[str, Any]) -> None:
                 f"parameter {name!r} = {value!r}, given at run time, with a reference in it",
                 "a plain value",
                 "References such as ${oc.env:NAME} belong in the files of conf/",
+            )
+
+
+def check_globals(values: Mapping[str, Any]) -> None:
+    """Make sure that nothing which was filled in asks to be filled in once more.
+
+    A value that the environment gives to `globals.yml` is looked into again where it is used.
+
+    Args:
+        values: content of `globals.yml`, references filled in.
+
+    Raises:
+        ConfigError: one holds a reference.
+    """
+    for name, value in _texts(values):
+        if "${" in value:
+            raise ConfigError(
+                f"{name} = {value!r} of globals.yml, taken from the environment, with a reference",
+                "a plain value in the environment variable",
             )
 
 

@@ -59,18 +59,23 @@ class ForecastingHooks:
         """Check the environment, the configuration and the tracking store.
 
         Raises:
-            ConfigError: the environment or a parameter is unknown, a value cannot be used, or the
-                configuration says what it may not (see `config_checks`).
+            ConfigError: the environment or a parameter is unknown, a value cannot be used, or a
+                file that is shared holds a password.
             TrackingError: the tracking store or the model registry does not answer.
         """
+        from kedro.config import MissingConfigException
+
         from lifemiles_forecasting.tracking import store
 
         loader = context.config_loader
         check_environment(loader)
-        config_checks.check_configuration(loader)
+        config_checks.check_no_passwords(Path(loader.conf_source))
+        with suppress(MissingConfigException):
+            # now, and kept: Kedro itself looks at it when MLflow has already been written to
+            loader["catalog"] = loader["catalog"]
         self._project_path = Path(context.project_path)
         self._environment = loader.env or loader.default_run_env
-        self._read_parameters(config_checks.read(loader, "parameters"))
+        self._read_parameters(loader["parameters"])
         loader["mlflow"] = tracking_config(loader, self._project_path)
         store.switch_telemetry_off()
         store.refuse_pickles()
@@ -238,7 +243,7 @@ def _mlflow_yml(loader: AbstractConfigLoader) -> dict[str, Any]:
     from omegaconf.errors import InterpolationResolutionError
 
     try:
-        config = config_checks.read(loader, "mlflow")
+        config = dict(loader["mlflow"])
     except InterpolationResolutionError as error:
         missing = re.search(r"Environment variable '(.+?)' not found", str(error))
         if missing is None:

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from omegaconf.resolvers import oc
 
+from lifemiles_forecasting.config_loader import CheckedConfigLoader
 from lifemiles_forecasting.hooks import ForecastingHooks
 
 
@@ -14,6 +15,7 @@ def _now(pattern: str) -> str:
 
 HOOKS = (ForecastingHooks(),)
 
+CONFIG_LOADER_CLASS = CheckedConfigLoader
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",

@@ -259,5 +259,6 @@ def parse(model: type[M], values: dict[str, Any]) -> M:
             ) from None
         if first["type"] == "missing":
             raise ConfigError(f"no parameter {name!r}", "it in conf/base/parameters*.yml") from None
-        expected = first["msg"][0].lower() + first["msg"][1:]
+        expected = first["msg"].removeprefix("Value error, ")
+        expected = expected[0].lower() + expected[1:]
         raise ConfigError(f"parameter {name!r} = {first['input']!r}", expected) from None
