@@ -44,7 +44,7 @@ def serve(metadata: Any, alias: str, version: int | None, env: str | None, **add
         serving.check_port(**address)
         one = serving.load_version(stores.tracking, stores.registry, version, alias)
         if warning := exposure(address["host"]):
-            click.echo(warning, err=True)
+            click.echo(f"Warning: {warning}", err=True)
         click.echo(
             f"Version {one.version} of {REGISTERED_MODEL}, trained until "
             f"{one.fleet.trained_until}, will answer at "

@@ -232,7 +232,7 @@ def serve(uri: str, port: int, host: str) -> None:
         click.echo(f"The tracking server has its own UI: {without_credentials(uri)}")
         return
     if warning := exposure(host):
-        click.echo(warning, err=True)
+        click.echo(f"Warning: {warning}", err=True)
     click.echo(f"MLflow UI at http://{host}:{port} (Ctrl-C ends it)", err=True)
     command = [sys.executable, "-m", "mlflow", "ui", "--host", host, "--port", str(port)]
     # not as an argument: everyone on the machine could read a database's password there

@@ -67,6 +67,7 @@ class ForecastingHooks:
 
         from lifemiles_forecasting.tracking import store
 
+        warn_of_open_host()
         loader = context.config_loader
         check_environment(loader)
         config_checks.check_no_passwords(Path(loader.conf_source))
@@ -171,6 +172,18 @@ class ForecastingHooks:
         self._mode = "limited" if parsed.max_stores is not None else MODES[parsed.retrain]
         # what is in the files comes last: kedro-mlflow logs those values again for each node
         self._config = flatten(parsed.model_dump(mode="json")) | flatten(raw)
+
+
+def warn_of_open_host() -> None:
+    """Warn where the command that is running, Kedro's plugins' too, lets other machines in."""
+    import click
+
+    from lifemiles_forecasting.core.hosts import exposure
+
+    command = click.get_current_context(silent=True)
+    host = command.params.get("host") if command else None
+    if host and (warning := exposure(host)):
+        logger.warning(warning)
 
 
 def places(tracking: Mapping[str, Any], parameters: Mapping[str, Any]) -> Places:

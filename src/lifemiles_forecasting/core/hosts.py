@@ -29,7 +29,7 @@ def exposure(host: str) -> str:
     if is_loopback(host):
         return ""
     return (
-        f"Warning: on {host} other machines get in as well, and there is no password: whoever "
+        f"On {host} other machines get in as well, and there is no password: whoever "
         "reaches the port may ask whatever it answers; the MLflow UI also deletes runs. Put a "
         f"proxy with a login in front, or stay at {LOOPBACK} and use an SSH tunnel."
     )
