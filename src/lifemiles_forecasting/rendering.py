@@ -53,7 +53,7 @@ def as_table(tables: Tables) -> str:
 
 
 def _table(name: str, rows: Sequence[Row]) -> str:
-    key = _ON_ITS_SIDE.get(name)
+    key = _ON_ITS_SIDE.get(name, "")
     if key in rows[0]:
         heads = [key, *(_cell(row[key]) for row in rows)]
         fields = [field for field in rows[0] if field != key]
