@@ -11,8 +11,11 @@ export MLFLOW_DISABLE_TELEMETRY = true
 export KEDRO_DISABLE_TELEMETRY = 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
+# bandit's names of what docs/security.md explains line by line; ruff watches over new ones
+EXPLAINED = B310,B404,B603,B606,B608,B704
+
 .DEFAULT_GOAL := help
-.PHONY: help setup run quick test lint format viz ui serve bench bench-autogluon lock clean
+.PHONY: help setup run quick test lint audit format viz ui serve bench bench-autogluon lock clean
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -46,6 +49,10 @@ lint: $(STAMP)  ## style, and which room may import what
 	ruff check .
 	ruff format --check .
 	lint-imports --no-cache
+
+audit: $(STAMP)  ## known holes in the pinned versions, and bandit; needs the internet (docs/security.md)
+	uv tool run --from pip-audit==2.10.1 pip-audit --disable-pip --requirement requirements.lock
+	uv tool run --from bandit==1.9.4 bandit --quiet --recursive src data benchmarks --skip $(EXPLAINED)
 
 format: $(STAMP)  ## put the code into the project's style
 	ruff check --fix .

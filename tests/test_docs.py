@@ -65,9 +65,11 @@ RUN_ELSEWHERE = {  # by file, and what stands in it
 }
 NOT_RUN = {
     r"kedro serve": "a server, until Ctrl-C; tests/serving starts it",
+    r"kedro (mlflow ui|viz run)": "servers of Kedro's plugins, until Ctrl-C",
     r"make (ui|viz|serve.*)": "servers and a browser, until Ctrl-C",
     r"make( PYTHON=python3.12)? (run|test|lint|format)": "what the tests themselves are run by",
     r"make lock": "asks the package registry",
+    r"make audit": "asks the package registry and an advisory database",
     r"make bench": "an environment of its own, and an hour",
 }
 

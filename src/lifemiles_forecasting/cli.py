@@ -18,9 +18,11 @@ from kedro.framework.cli.utils import env_option
 
 from lifemiles_forecasting.cli_errors import clear_errors
 from lifemiles_forecasting.cli_models import models
+from lifemiles_forecasting.cli_paths import ProjectPath
 from lifemiles_forecasting.cli_serve import serve
 from lifemiles_forecasting.cli_tracking import tracking
 from lifemiles_forecasting.core.errors import ConfigError
+from lifemiles_forecasting.core.hosts import LOOPBACK
 
 NODE_OPTIONS = ("from_nodes", "to_nodes", "node_names")
 
@@ -107,10 +109,11 @@ def split_stores(text: str) -> tuple[list[str] | None, str]:
 
 
 def run_options() -> list[click.Parameter]:
-    """Kedro's options of `run`, of which `--params` takes a list of stores too."""
-    options = list(kedro_run.params)
-    place = next(k for k, option in enumerate(options) if option.name == "params")
-    option = copy.copy(options[place])
+    """Kedro's options of `run`: `--params` takes a list of stores too, and paths stay inside."""
+    options = {option.name: copy.copy(option) for option in kedro_run.params}
+    options["conf_source"].type = ProjectPath()
+    options["config"].type = ProjectPath(exists=True, dir_okay=False, resolve_path=True)
+    option = options["params"]
     usual = option.callback
 
     def parsed(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
@@ -119,8 +122,7 @@ def run_options() -> list[click.Parameter]:
         return others if stores is None else {**others, "stores": stores}
 
     option.callback = parsed
-    options[place] = option
-    return options
+    return list(options.values())
 
 
 @cli.command(name="run", params=run_options(), context_settings=kedro_run.context_settings)
@@ -167,9 +169,15 @@ def run(**options: Any) -> Any:
     show_default=True,
     help="csv of --best-models holds the store models, that of --compare the stores.",
 )
-@click.option("--serve", is_flag=True, help="Start the MLflow UI on 127.0.0.1.")
+@click.option("--serve", is_flag=True, help="Start the MLflow UI.")
 @click.option(
     "--port", type=click.IntRange(1, 65535), default=5000, show_default=True, help="For --serve."
+)
+@click.option(
+    "--host",
+    default=LOOPBACK,
+    show_default=True,
+    help="For --serve. Any other than this machine's own lets other machines in, without a login.",
 )
 @env_option
 @click.pass_obj
@@ -184,7 +192,7 @@ def explore(metadata: Any, **options: Any) -> None:
     with clear_errors():
         stores = exploring.find_stores(Path(project), options["env"])
         if options["serve"]:
-            exploring.serve(stores.tracking, options["port"])
+            exploring.serve(stores.tracking, options["port"], options["host"])
             return
         question = exploring.Question(
             experiment_id=options["experiment_id"],

@@ -16,6 +16,7 @@ import click
 from kedro.framework.cli.utils import env_option
 
 from lifemiles_forecasting.cli_errors import clear_errors
+from lifemiles_forecasting.cli_paths import ProjectPath
 
 _AGE = re.compile(r"(\d+)([dh])")
 _SECONDS = {"d": 86_400, "h": 3_600}
@@ -65,7 +66,7 @@ def tracking() -> None:
 
 
 @tracking.command()
-@click.argument("target", metavar="DEST", type=click.Path(path_type=Path))
+@click.argument("target", metavar="DEST", type=ProjectPath(path_type=Path))
 @_on_the_store
 def backup(uri: str, target: Path) -> None:
     """Back up database and artifacts, while runs may go on.
@@ -86,7 +87,7 @@ def backup(uri: str, target: Path) -> None:
 
 
 @tracking.command()
-@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("source", type=ProjectPath(path_type=Path))
 @click.option("--force", is_flag=True, help="Move a store that has runs aside.")
 @_on_the_store
 def restore(uri: str, source: Path, force: bool) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lifemiles_forecasting.core.hosts import exposure
 from lifemiles_forecasting.rendering import RENDERERS, printable
 from lifemiles_forecasting.tracking.names import CHAMPION, REGISTERED_MODEL
 
@@ -217,20 +218,23 @@ def _unknown_store(past: PastRuns, question: Question) -> list[str]:
     return [f"{missing}. There is {', '.join(near)}" if near else missing]
 
 
-def serve(uri: str, port: int) -> None:
-    """Become the MLflow UI on 127.0.0.1; Ctrl-C ends it. A server shows its own UI.
+def serve(uri: str, port: int, host: str) -> None:
+    """Become the MLflow UI; Ctrl-C ends it. A server shows its own UI.
 
     Args:
         uri: the tracking store.
         port: to listen on.
+        host: to listen on; a warning is printed where other machines get in.
     """
     if uri.startswith(("http://", "https://")):
         from lifemiles_forecasting.tracking.store import without_credentials
 
         click.echo(f"The tracking server has its own UI: {without_credentials(uri)}")
         return
-    click.echo(f"MLflow UI at http://127.0.0.1:{port} (Ctrl-C ends it)", err=True)
-    command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
+    if warning := exposure(host):
+        click.echo(f"Warning: {warning}", err=True)
+    click.echo(f"MLflow UI at http://{host}:{port} (Ctrl-C ends it)", err=True)
+    command = [sys.executable, "-m", "mlflow", "ui", "--host", host, "--port", str(port)]
     # not as an argument: everyone on the machine could read a database's password there
     variables = {**os.environ, "MLFLOW_BACKEND_STORE_URI": uri}
     os.execve(command[0], command, variables)  # noqa: S606 - our own interpreter, no shell

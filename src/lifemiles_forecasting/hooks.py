@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
 
+from lifemiles_forecasting import config_checks
 from lifemiles_forecasting.core.errors import ConfigError, InputError
 from lifemiles_forecasting.datasets.aside import clear_parts, write_aside
 from lifemiles_forecasting.run_lock import RunLock
@@ -66,21 +67,30 @@ class ForecastingHooks:
 
     @hook_impl(tryfirst=True)  # before kedro-mlflow, which retries a missing server for minutes
     def after_context_created(self, context: KedroContext) -> None:
-        """Check the environment, the parameters and the tracking store.
+        """Check the environment, the configuration and the tracking store.
 
         Raises:
-            ConfigError: the environment or a parameter is unknown, or a value cannot be used.
+            ConfigError: the environment or a parameter is unknown, a value cannot be used, or a
+                file that is shared holds a password.
             TrackingError: the tracking store or the model registry does not answer.
         """
+        from kedro.config import MissingConfigException
+
         from lifemiles_forecasting.tracking import store
 
+        warn_of_open_host()
         loader = context.config_loader
         check_environment(loader)
+        config_checks.check_no_passwords(Path(loader.conf_source))
+        with suppress(MissingConfigException):
+            # now, and kept: Kedro itself looks at it when MLflow has already been written to
+            loader["catalog"] = loader["catalog"]
         self._project_path = Path(context.project_path)
         self._environment = loader.env or loader.default_run_env
         self._read_parameters(loader["parameters"])
         loader["mlflow"] = tracking_config(loader, self._project_path)
         store.switch_telemetry_off()
+        store.refuse_pickles()
         store.keep_stdout_clean()
         store.tune_sqlite()
         probe_servers(loader["mlflow"]["server"])
@@ -187,6 +197,18 @@ def forget_run() -> None:
     mlflow_hook.run_id = None
 
 
+def warn_of_open_host() -> None:
+    """Warn where the command that is running, Kedro's plugins' too, lets other machines in."""
+    import click
+
+    from lifemiles_forecasting.core.hosts import exposure
+
+    command = click.get_current_context(silent=True)
+    host = command.params.get("host") if command else None
+    if host and (warning := exposure(host)):
+        logger.warning(warning)
+
+
 def places(tracking: Mapping[str, Any], parameters: Mapping[str, Any]) -> Places:
     """Where the results of a run are looked at.
 
@@ -213,9 +235,11 @@ def check_environment(loader: AbstractConfigLoader) -> None:
         ConfigError: it is not; the message names the ones that are.
     """
     source = Path(loader.conf_source)
-    if not loader.env or not source.is_dir() or (source / loader.env).is_dir():
+    if not loader.env or not source.is_dir():
         return
     known = sorted(folder.name for folder in source.iterdir() if folder.is_dir())
+    if loader.env in known:  # not any path: ../elsewhere is a folder too
+        return
     near = difflib.get_close_matches(loader.env, known, n=1)
     hint = f"Did you mean {near[0]!r}?" if near else ""
     raise ConfigError(f"no environment {loader.env!r} in {source}", ", ".join(known), hint)
@@ -231,7 +255,8 @@ def tracking_config(loader: AbstractConfigLoader, project_path: Path) -> dict[st
         project_path: root of the project.
 
     Raises:
-        ConfigError: an environment variable that it takes a value from is not set.
+        ConfigError: an environment variable that it takes a value from is not set, or it says what
+            it may not.
     """
     from lifemiles_forecasting.tracking import store
 
@@ -254,7 +279,7 @@ def _mlflow_yml(loader: AbstractConfigLoader) -> dict[str, Any]:
     from omegaconf.errors import InterpolationResolutionError
 
     try:
-        return dict(loader["mlflow"])
+        config = dict(loader["mlflow"])
     except InterpolationResolutionError as error:
         missing = re.search(r"Environment variable '(.+?)' not found", str(error))
         if missing is None:
@@ -264,6 +289,8 @@ def _mlflow_yml(loader: AbstractConfigLoader) -> dict[str, Any]:
             f"it to be set, because {error.full_key} of mlflow.yml is taken from it",
             "Set it, or choose another --env",
         ) from None
+    config_checks.check_tracking(config)
+    return config
 
 
 def probe_servers(server: Mapping[str, Any]) -> None:

@@ -8,6 +8,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lifemiles_forecasting.core.spreadsheet import neutral
+
 Row = Mapping[str, Any]
 Tables = Mapping[str, Sequence[Row]]
 
@@ -23,15 +25,22 @@ def as_json(tables: Tables) -> str:
 
 
 def as_csv(tables: Tables) -> str:
-    """The last table with a header; of several, that is the one of stores."""
+    """The last table with a header; of several, that is the one of stores.
+
+    An id that a spreadsheet would run has an apostrophe in front (`core.spreadsheet`).
+    """
     rows = list(tables.values())[-1]
     if not rows:
         return ""
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: _safe(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
+
+
+def _safe(value: Any) -> Any:
+    return neutral(value) if isinstance(value, str) else value
 
 
 def as_table(tables: Tables) -> str:

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from omegaconf.resolvers import oc
 
+from lifemiles_forecasting.config_loader import CheckedConfigLoader
 from lifemiles_forecasting.hooks import ForecastingHooks
 
 
@@ -14,12 +15,15 @@ def _now(pattern: str) -> str:
 
 HOOKS = (ForecastingHooks(),)
 
+CONFIG_LOADER_CLASS = CheckedConfigLoader
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",
     "config_patterns": {"mlflow": ["mlflow*", "mlflow*/**", "**/mlflow*"]},
     # Kedro turns OmegaConf's own resolvers off; these are the ones our configuration uses.
     "custom_resolvers": {"now": _now, "oc.env": oc.env},
+    # What a run is handed chooses no class.
+    "restrict_runtime_params_type_selection": True,
     # Without a soft merge, one key in an environment wipes the rest of its group.
     "merge_strategy": {"parameters": "soft", "mlflow": "soft", "globals": "soft"},
 }

@@ -9,6 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 from kedro_datasets.json import JSONDataset
@@ -195,3 +197,29 @@ def test_runtime_error_when_a_row_is_lost():
         check_balance(files, quarantine, 1)
     with pytest.raises(RuntimeError, match="2 rows used, 1 behind the store-days"):
         check_balance([files[0] | {"rows_used": 2}], quarantine, 1)
+
+
+member_ids = st.lists(st.text("0123456789ABC -=/", max_size=12), min_size=8, max_size=8)
+
+
+@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+@given(member_ids, member_ids)
+def test_outputs_are_the_same_whoever_bought(tmp_path_factory, members, others):
+    """What does not depend on the member numbers holds nothing of them; the quarantine has rows."""
+    both = []
+    for numbers in (members, others):
+        folder = tmp_path_factory.mktemp("members")
+        (folder / "raw").mkdir()
+        rows = [
+            f"{number},P,{k % 3},2017-01-{k + 1:02d},{'x' if k == 7 else k},,\n"
+            for k, number in enumerate(numbers)
+        ]
+        (folder / "raw" / "a.csv").write_text(HEADER + "".join(rows))
+        found = run(folder / "raw", folder, target="billings", max_quarantined_share=1)
+        assert len(found["quarantine"]) == 1
+        both.append(found)
+    for name in ("planned_events", "panel", "stores"):
+        pd.testing.assert_frame_equal(both[0][name], both[1][name])
+    assert both[0]["row_balance"] == both[1]["row_balance"]
+    kept = both[0]["quarantine"].drop(columns="raw")
+    pd.testing.assert_frame_equal(kept, both[1]["quarantine"].drop(columns="raw"))

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from lifemiles_forecasting.core import paths
 from lifemiles_forecasting.core.errors import ConfigError
 
 M = TypeVar("M", bound=BaseModel)
@@ -213,6 +214,13 @@ class Parameters(Closed):
         # a bare number such as 20170630 would pass for seconds since 1970
         return str(value) if isinstance(value, int) else value
 
+    @field_validator("data_root", "raw_transactions", "events")
+    @classmethod
+    def _place_may_be_used(cls, value: str | None) -> str | None:
+        if value is not None and not paths.may_be_used(value):
+            raise ValueError(paths.EXPECTED)
+        return value
+
     @model_validator(mode="after")
     def _one_choice_of_stores(self) -> Parameters:
         if self.retrain == "drifted" and self.max_stores is not None:
@@ -260,5 +268,6 @@ def parse(model: type[M], values: dict[str, Any]) -> M:
             ) from None
         if first["type"] == "missing":
             raise ConfigError(f"no parameter {name!r}", "it in conf/base/parameters*.yml") from None
-        expected = first["msg"][0].lower() + first["msg"][1:]
+        expected = first["msg"].removeprefix("Value error, ")
+        expected = expected[0].lower() + expected[1:]
         raise ConfigError(f"parameter {name!r} = {first['input']!r}", expected) from None

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from kedro.io import AbstractDataset, DatasetError
 
+from lifemiles_forecasting.core.spreadsheet import original_table
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -41,7 +43,8 @@ class OptionalTableDataset(AbstractDataset[None, "pd.DataFrame | None"]):
 
         if not self._exists():
             return None
-        return pd.read_csv(self._path, dtype=self._dtype, keep_default_na=False, na_values=[""])
+        table = pd.read_csv(self._path, dtype=self._dtype, keep_default_na=False, na_values=[""])
+        return original_table(table)
 
     def save(self, data: None) -> NoReturn:
         """Refuse: whoever made the file writes it.

@@ -14,7 +14,12 @@ from lifemiles_forecasting.tracking.model import (
     signature,
     write_files,
 )
-from lifemiles_forecasting.tracking.names import REGISTERED_MODEL
+from lifemiles_forecasting.tracking.names import (
+    BEFORE_TEST_DIGEST,
+    FILES_DIGEST,
+    REGISTERED_MODEL,
+)
+from lifemiles_forecasting.tracking.pyfunc_folder import check_pyfunc
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,12 +51,13 @@ def log_fleet(fleet: FleetModel) -> ModelInfo:
     Returns:
         What MLflow calls it: `model_id`, `model_uri`.
     """
+    import mlflow
     import mlflow.pyfunc
     import pandas as pd
 
     store = str(fleet.history.store_ids[0])
     with TemporaryDirectory() as folder:
-        write_files(Path(folder) / DATA, fleet.to_files())
+        mlflow.set_tag(FILES_DIGEST, write_files(Path(folder) / DATA, fleet.to_files()))
         return mlflow.pyfunc.log_model(
             name=REGISTERED_MODEL,
             loader_module=__name__,
@@ -66,7 +72,8 @@ def log_fleet(fleet: FleetModel) -> ModelInfo:
 def log_before_test(client: MlflowClient, run_id: str, fleet: FleetModel) -> None:
     """Keep what later runs are measured against as an artifact of the training run."""
     with TemporaryDirectory() as folder:
-        write_files(Path(folder) / BEFORE_TEST, fleet.to_files())
+        digest = write_files(Path(folder) / BEFORE_TEST, fleet.to_files())
+        client.set_tag(run_id, BEFORE_TEST_DIGEST, digest)
         client.log_artifacts(run_id, str(Path(folder) / BEFORE_TEST), BEFORE_TEST)
 
 
@@ -77,34 +84,38 @@ def read_before_test(client: MlflowClient, run_id: str) -> FleetModel:
         TrackingError: the run has none, or its files are not those that were logged.
     """
     with TemporaryDirectory() as folder:
-        return _read(client.download_artifacts(run_id, BEFORE_TEST, folder), f"run {run_id}")
+        digest = client.get_run(run_id).data.tags.get(BEFORE_TEST_DIGEST)
+        kept = client.download_artifacts(run_id, BEFORE_TEST, folder)
+        return _read(kept, f"run {run_id}", digest)
 
 
-def read_fleet(model_uri: str) -> FleetModel:
+def read_fleet(model_uri: str, digest: str | None = None) -> FleetModel:
     """Read a logged model, without running code of its folder; checksums are checked first.
 
     Args:
         model_uri: such as `models:/lifemiles_store_forecaster/3`.
+        digest: tag `names.FILES_DIGEST` of the version.
 
     Raises:
-        TrackingError: it is no model of all stores, or its files are not those that were logged.
+        TrackingError: it is no model of all stores, its files are not those that were logged, or
+            MLflow would run other code than ours to load it.
     """
     from mlflow.artifacts import download_artifacts
 
     with TemporaryDirectory() as folder:
-        return _read(
-            str(Path(download_artifacts(model_uri, dst_path=folder)) / "data" / DATA), model_uri
-        )
+        model = Path(download_artifacts(model_uri, dst_path=folder))
+        check_pyfunc(model, __name__, f"data/{DATA}")  # for who serves it with MLflow next
+        return _read(str(model / "data" / DATA), model_uri, digest)
 
 
-def _read(folder: str, what: str) -> FleetModel:
+def _read(folder: str, what: str, digest: str | None = None) -> FleetModel:
     from lifemiles_forecasting.core.fleet import FleetModel
 
     if not Path(folder).is_dir():
         raise TrackingError(
             f"no model of all stores in {what}", f"one that {REGISTERED_MODEL} holds"
         )
-    return FleetModel.from_files(read_files(Path(folder)))
+    return FleetModel.from_files(read_files(Path(folder), digest))
 
 
 class LoadedFleetModel:

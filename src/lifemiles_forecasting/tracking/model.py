@@ -140,12 +140,15 @@ def _checksums(files: Mapping[str, bytes]) -> dict[str, str]:
     return {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
 
 
-def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+def write_files(folder: Path, files: Mapping[str, bytes]) -> str:
     """Write a model's files and the manifest of their checksums.
 
     Args:
         folder: must not exist yet.
         files: content by plain file name.
+
+    Returns:
+        The manifest's own SHA-256, for `read_files`.
 
     Raises:
         TrackingError: a file name that could leave the folder or hide the manifest.
@@ -155,25 +158,36 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
         if Path(name).name != name or name in {"", ".", "..", MANIFEST}:
             raise TrackingError(f"a model file named {name!r}", "a plain file name")
         (folder / name).write_bytes(content)
-    (folder / MANIFEST).write_text(json.dumps({"sha256": _checksums(files)}, indent=1))
+    manifest = json.dumps({"sha256": _checksums(files)}, indent=1).encode()
+    (folder / MANIFEST).write_bytes(manifest)
+    return hashlib.sha256(manifest).hexdigest()
 
 
-def read_files(folder: Path) -> dict[str, bytes]:
+def read_files(folder: Path, digest: str | None = None) -> dict[str, bytes]:
     """Read a model's files and check them before anything is parsed.
 
     Args:
         folder: the data folder of the model.
+        digest: from `write_files`; without it the manifest is taken at its word.
 
     Raises:
-        TrackingError: there is no readable manifest, or a file is missing, added or changed.
+        TrackingError: there is no readable manifest, it is not the one that was written, or a file
+            is missing, added or changed.
     """
     hint = "Load the model from the run itself, or train again"
     try:
-        expected = json.loads((folder / MANIFEST).read_text())["sha256"]
+        manifest = (folder / MANIFEST).read_bytes()
+        expected = dict(json.loads(manifest)["sha256"])
     except (OSError, ValueError, KeyError, TypeError):
         raise TrackingError(
             f"no readable {MANIFEST} in {folder}", "the checksums of the model's files", hint
         ) from None
+    if digest is not None and hashlib.sha256(manifest).hexdigest() != digest:
+        raise TrackingError(
+            f"another {MANIFEST} in {folder} than the one that was logged",
+            f"the one with the SHA-256 {digest}, which the tracking store holds",
+            hint,
+        )
     files = {
         file.name: file.read_bytes()
         for file in sorted(folder.iterdir())

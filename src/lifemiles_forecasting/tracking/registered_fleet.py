@@ -16,6 +16,7 @@ from lifemiles_forecasting.tracking.fleet import (
 from lifemiles_forecasting.tracking.names import (
     CHALLENGER,
     CHAMPION,
+    FILES_DIGEST,
     GATE_PREFIX,
     GATE_REASONS,
     GATE_STATUS,
@@ -48,14 +49,16 @@ def log_and_register(client: MlflowClient, run_id: str, new: Registration) -> st
     """
     model = log_fleet(new.fleet)
     log_before_test(client, run_id, new.before_test)
-    mode = client.get_run(run_id).data.tags.get(MODE_TAG, "full")
+    tags = client.get_run(run_id).data.tags
+    mode = tags.get(MODE_TAG, "full")
     gate = _gate_tags(new)
     if mode == "limited":
         client.log_batch(run_id, tags=tags_of({**gate, ROLE_TAG: UNREGISTERED}))
         return f"The model of this run is not registered: {'; '.join(new.verdict.reasons)}."
     registry = Registry(client)
-    recipe = {key: new.fleet.recipe[key] for key in ("target", "horizon", "trained_until")}
-    version = registry.add(model.model_uri, run_id, {**gate, **recipe, MODE_TAG: mode}).version
+    about = {key: new.fleet.recipe[key] for key in ("target", "horizon", "trained_until")}
+    about |= {FILES_DIGEST: tags[FILES_DIGEST], MODE_TAG: mode}
+    version = registry.add(model.model_uri, run_id, {**gate, **about}).version
     if new.verdict.passed:
         registry.promote(version)
         role, why = CHAMPION, "it passed the gate"
@@ -119,7 +122,8 @@ class RegisteredFleets:
 
         registry = Registry(self.client)
         one = registry.chosen(version, alias)
-        fleet = read_fleet(f"models:/{registry.name}/{one.version}")
+        uri = f"models:/{registry.name}/{one.version}"
+        fleet = read_fleet(uri, one.tags.get(FILES_DIGEST))
         return LoadedVersion(str(one.version), one.run_id, fleet)
 
     def read_before_test(self, known: LoadedVersion) -> FleetModel:

@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from lifemiles_forecasting.core.errors import ConfigError
+from lifemiles_forecasting.core.hosts import LOOPBACK
 from lifemiles_forecasting.tracking.names import REGISTERED_MODEL
 
 if TYPE_CHECKING:
     from lifemiles_forecasting.core.results import LoadedVersion
 
-HOST = "127.0.0.1"
 
-
-def check_port(port: int) -> None:
+def check_port(port: int, host: str = LOOPBACK) -> None:
     """Make sure that a port is free, before a model is loaded for it.
+
+    Args:
+        port: to listen on.
+        host: to listen on.
 
     Raises:
         ConfigError: it is not, or not ours to take.
@@ -26,10 +29,10 @@ def check_port(port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server will
         try:
-            probe.bind((HOST, port))
+            probe.bind((host, port))
         except OSError as error:
             raise ConfigError(
-                f"no way to listen on port {port} of {HOST} ({error.strerror.lower()})",
+                f"no way to listen on port {port} of {host} ({error.strerror.lower()})",
                 "a free port",
                 "Choose another with --port, or PORT= of make",
             ) from None
@@ -54,8 +57,9 @@ def load_version(
     """
     from lifemiles_forecasting.tracking.registered_fleet import RegisteredFleets
     from lifemiles_forecasting.tracking.registry import open_registry
-    from lifemiles_forecasting.tracking.store import probe
+    from lifemiles_forecasting.tracking.store import probe, refuse_pickles
 
+    refuse_pickles()
     probe(uri)
     client = open_registry(uri, registry_uri).client
     import mlflow
@@ -67,15 +71,16 @@ def load_version(
     return RegisteredFleets(client).read(version, alias)
 
 
-def become_server(version: str, port: int) -> NoReturn:
-    """Become `mlflow models serve` on 127.0.0.1; Ctrl-C or SIGTERM ends it.
+def become_server(version: str, port: int, host: str = LOOPBACK) -> NoReturn:
+    """Become `mlflow models serve`; Ctrl-C or SIGTERM ends it.
 
     Args:
         version: number of the version, from `load_version`.
         port: to listen on.
+        host: to listen on.
     """
     model = ["--model-uri", f"models:/{REGISTERED_MODEL}/{version}", "--env-manager", "local"]
-    address = ["--host", HOST, "--port", str(port)]
+    address = ["--host", host, "--port", str(port)]
     command = [sys.executable, "-m", "mlflow", "models", "serve", *model, *address]
     # MLflow looks for uvicorn in PATH, where it is not when the environment is not activated
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])

@@ -162,6 +162,14 @@ def switch_telemetry_off() -> None:
     set_telemetry_client()  # it was made when MLflow was imported, before it could be told
 
 
+def refuse_pickles() -> None:
+    """Keep MLflow from unpickling a model, unless MLFLOW_ALLOW_PICKLE_DESERIALIZATION says so.
+
+    We never ask it to: this is for whatever else a registry may hold.
+    """
+    os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+
+
 def keep_stdout_clean() -> None:
     """Keep MLflow from printing two lines, and asking the server, for every run that ends."""
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")

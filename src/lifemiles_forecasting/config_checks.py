@@ -1,0 +1,181 @@
+"""What a configuration may say: nothing in it may run code, lead astray or hold a password.
+
+Kedro's catalog can name any class of any installed package, `mlflow.yml` another one, and a
+reference such as `${oc.env:NAME}` reads the environment. Our own files use little of that, so the
+rest is refused before anything is built from it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from lifemiles_forecasting.core.errors import ConfigError
+from lifemiles_forecasting.core.hosts import LOOPBACK, is_loopback
+
+# Every class that the catalog may build an entry from. To use another, add it here.
+_OURS = "lifemiles_forecasting.datasets"
+DATASET_TYPES = frozenset(
+    {
+        "MemoryDataset",
+        "json.JSONDataset",
+        "kedro_mlflow.io.artifacts.MlflowArtifactDataset",
+        "pandas.ParquetDataset",
+        "plotly.JSONDataset",
+        "text.TextDataset",
+        f"{_OURS}.csv_table.CsvTableDataset",
+        f"{_OURS}.events.EventFileDataset",
+        f"{_OURS}.optional_record.OptionalRecordDataset",
+        f"{_OURS}.optional_table.OptionalTableDataset",
+        f"{_OURS}.past_forecasts.PastForecastsDataset",
+        f"{_OURS}.registered_fleet.IncumbentDataset",
+        f"{_OURS}.registered_fleet.RegisteredFleetsDataset",
+        f"{_OURS}.registered_fleet.RegistrationDataset",
+        f"{_OURS}.run_info.RunInfoDataset",
+        f"{_OURS}.run_record.RunRecordDataset",
+        f"{_OURS}.store_runs.StoreRunsDataset",
+        f"{_OURS}.transactions.TransactionFilesDataset",
+    }
+)
+PRIVATE = "local"  # the folder of conf/ that git ignores
+_REFERENCE = re.compile(r"\$\{[^{}]*\}")
+_PASSWORD = re.compile(r"://[^\s/@'\"]*:[^\s/@'\"]+@")  # in an address
+
+
+def check_runtime_parameters(parameters: Mapping[str, Any]) -> None:
+    """Make sure that no value of `--params` is going to be filled in with something else.
+
+    OmegaConf would replace `${oc.env:NAME}` by what the environment holds, which ends up in the
+    log, in MLflow and in the report.
+
+    Args:
+        parameters: as given, nested or not.
+
+    Raises:
+        ConfigError: one holds a reference.
+    """
+    for name, value in _texts(parameters):
+        if "${" in value:
+            raise ConfigError(
+                f"parameter {name!r} = {value!r}, given at run time, with a reference in it",
+                "a plain value",
+                "References such as ${oc.env:NAME} belong in the files of conf/",
+            )
+
+
+def check_globals(values: Mapping[str, Any]) -> None:
+    """Make sure that nothing which was filled in asks to be filled in once more.
+
+    A value that the environment gives to `globals.yml` is looked into again where it is used.
+
+    Args:
+        values: content of `globals.yml`, references filled in.
+
+    Raises:
+        ConfigError: one holds a reference.
+    """
+    for name, value in _texts(values):
+        if "${" in value:
+            raise ConfigError(
+                f"{name} = {value!r} of globals.yml, taken from the environment, with a reference",
+                "a plain value in the environment variable",
+            )
+
+
+def _texts(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Every text in a configuration, with where it is."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _texts(str(key), path)  # a key of a group may be a code
+            yield from _texts(inner, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _texts(inner, path)
+
+
+def check_catalog(catalog: Mapping[str, Any]) -> None:
+    """Make sure that every entry is of a type that we use.
+
+    Args:
+        catalog: entries by name, references filled in.
+
+    Raises:
+        ConfigError: one is not; the message names entry and type.
+    """
+    for name, entry in catalog.items():
+        for kind in _types(entry):
+            if kind not in DATASET_TYPES:
+                raise ConfigError(
+                    f"catalog entry {name!r} of type {kind!r}",
+                    f"one of {', '.join(sorted(DATASET_TYPES))}",
+                    "A type is a class that is imported and called, so new ones are allowed in "
+                    "DATASET_TYPES of config_checks.py and nowhere else",
+                )
+
+
+def _types(entry: Any) -> Iterator[Any]:
+    """The type of an entry, and of the entries that it wraps."""
+    if not isinstance(entry, Mapping):
+        return
+    yield entry.get("type")
+    wrapped = entry.get("dataset")
+    if isinstance(wrapped, str):  # short for a type without options
+        yield wrapped
+    elif wrapped is not None:
+        yield from _types(wrapped)
+
+
+def check_tracking(config: Mapping[str, Any]) -> None:
+    """Make sure that `mlflow.yml` brings no class along and keeps the UI on this machine.
+
+    Args:
+        config: content of `mlflow.yml`.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    provider = ((config.get("server") or {}).get("request_header_provider") or {}).get("type")
+    if provider is not None:
+        raise ConfigError(
+            f"server.request_header_provider.type = {provider!r} in mlflow.yml",
+            "none: it is a class that is imported and called",
+            "A token for the server goes into MLFLOW_TRACKING_TOKEN",
+        )
+    host = (config.get("ui") or {}).get("host", LOOPBACK)
+    if not is_loopback(str(host)):
+        raise ConfigError(
+            f"ui.host = {host!r} in mlflow.yml, where other machines get in",
+            f"{LOOPBACK}: the UI has no password, and deletes runs",
+            "To let them in once, say so: kedro explore --serve --host=HOST",
+        )
+
+
+def check_no_passwords(source: Path) -> None:
+    """Make sure that credentials are in none of the files that are shared with the code.
+
+    Args:
+        source: the folder `conf`; an archive or an address is not looked into.
+
+    Raises:
+        ConfigError: a file of credentials, or an address with a password, outside of `local`.
+    """
+    where = f"it in {PRIVATE}/ of that folder, which git ignores, or in the environment"
+    for file in _shared_files(source):
+        if file.name.startswith("credentials") or "credentials" in file.parent.parts[-1:]:
+            raise ConfigError(f"credentials in {file}", where)
+        for number, line in enumerate(file.read_text("utf-8", "replace").splitlines(), 1):
+            if not line.lstrip().startswith("#") and _PASSWORD.search(_REFERENCE.sub("", line)):
+                raise ConfigError(f"an address with a password in line {number} of {file}", where)
+
+
+def _shared_files(source: Path) -> Iterator[Path]:
+    if not source.is_dir():
+        return
+    for folder in sorted(source.iterdir()):
+        if folder.is_dir() and folder.name != PRIVATE:
+            files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+            yield from (path for path in files if path.suffix in {".yml", ".yaml", ".json"})

@@ -1,0 +1,118 @@
+"""Servers listen on this machine alone, unless an option says otherwise and a warning is given."""
+
+import subprocess
+import sys
+import urllib.request
+
+import psutil
+import pytest
+from click.testing import CliRunner
+from kedro.framework.startup import bootstrap_project
+from services import free_port
+
+from lifemiles_forecasting import explore
+from lifemiles_forecasting.cli import cli
+from lifemiles_forecasting.core.hosts import exposure, is_loopback
+from lifemiles_forecasting.tracking import serving
+
+FEW_PROCESSES = {"MLFLOW_WORKERS": "1", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+OPEN = ["0.0.0.0", "::", "192.168.1.4", "mlflow.example", "0", "", "127.0.0.1.evil.example"]
+WARNING = "On 0.0.0.0 other machines get in as well, and there is no password"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
+def test_hosts_of_this_machine(host):
+    assert is_loopback(host)
+    assert exposure(host) == ""
+
+
+@pytest.mark.parametrize("host", OPEN)
+def test_hosts_that_let_others_in(host):
+    assert not is_loopback(host)
+    assert exposure(host).startswith(f"On {host} other machines get in as well")
+
+
+@pytest.fixture
+def become(monkeypatch):
+    """What a command would have become; it becomes nothing."""
+    became = []
+    monkeypatch.setattr(explore.os, "execve", lambda *arguments: became.append(arguments[1]))
+    return became
+
+
+@pytest.mark.parametrize(
+    ("arguments", "host", "warned"),
+    [((), "127.0.0.1", False), (("--host", "0.0.0.0"), "0.0.0.0", True)],
+)
+def test_ui_warns_when_it_is_opened(fresh_project, monkeypatch, become, arguments, host, warned):
+    monkeypatch.chdir(fresh_project.folder)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", fresh_project.tracking_uri)
+    bootstrap_project(fresh_project.folder)
+    result = CliRunner().invoke(cli, ["explore", "--serve", *arguments])
+    assert result.exit_code == 0, result.output
+    (command,) = become
+    assert command[command.index("--host") + 1] == host
+    assert (f"Warning: {WARNING}" in result.stderr) == warned
+
+
+@pytest.mark.parametrize(("address", "host"), [({}, "127.0.0.1"), ({"host": "::1"}, "::1")])
+def test_scoring_server_is_told_where_to_listen(become, address, host):
+    serving.become_server("1", 5001, **address)
+    (command,) = become
+    assert command[command.index("--host") + 1] == host
+
+
+@pytest.mark.parametrize("name", ["explore", "serve"])
+def test_commands_that_listen_have_this_machine_as_default(name):
+    (option,) = [option for option in cli.commands[name].params if option.name == "host"]
+    assert option.default == "127.0.0.1"
+    assert option.envvar is None  # nothing but the command line opens it
+
+
+def test_ui_of_kedro_mlflow_warns_as_well(fresh_project, tmp_path):
+    """Its --host is its own; the warning is ours. Without the program `mlflow` nothing listens."""
+    result = fresh_project.kedro("mlflow", "ui", "--host=0.0.0.0", PATH=str(tmp_path))
+    assert WARNING in result.stderr
+    assert "No such file or directory: 'mlflow'" in result.stderr
+
+
+def test_ui_listens_on_loopback_alone(fresh_project):
+    port = free_port()
+    with subprocess.Popen(
+        [sys.executable, "-m", "kedro", "explore", "--serve", f"--port={port}"],
+        cwd=fresh_project.folder,
+        env=fresh_project.environment(**FEW_PROCESSES),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        try:
+            assert answers(process, port)
+            family = [
+                process.pid,
+                *(child.pid for child in psutil.Process(process.pid).children(True)),
+            ]
+            listening = {
+                connection.laddr.ip
+                for connection in psutil.net_connections("tcp")
+                if connection.pid in family and connection.status == psutil.CONN_LISTEN
+            }
+            assert listening == {"127.0.0.1"}
+        finally:
+            children = psutil.Process(process.pid).children(recursive=True)
+            process.terminate()
+            for child in psutil.wait_procs(children, timeout=10)[1]:
+                child.kill()
+
+
+def answers(process, port):
+    for _ in range(600):
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
+        except OSError:
+            try:
+                process.wait(0.1)  # the pause between two questions, unless it has ended
+            except subprocess.TimeoutExpired:
+                continue
+            return False
+        return True
+    return False
