@@ -206,7 +206,9 @@ def _fit_missing(
     }
     jobs = [job for job in pooled if by_job[job.key][0] is None]
     stores = [task for task in own if by_store[task.store][0] is None]
-    reuse.count(len(pooled), len(jobs), [task.store for task in stores])
+    reuse.work.pooled.update(keys.values())
+    reuse.work.fitted.update(keys[job.key] for job in jobs)
+    reuse.work.stores.update(task.store for task in stores)
     tasks = [calls[job.key] for job in jobs]
     tasks += [(fit_chunk, stores[k : k + CHUNK], local) for k in range(0, len(stores), CHUNK)]
 

@@ -78,29 +78,31 @@ def _feed(hashed: Any, value: Any) -> None:
         raise TypeError(f"no digest of a {type(value).__name__}")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Work:
     """How much of some fitting was done, and how much was found done.
 
     Attributes:
         keys: of every fit that was wanted.
-        stores: rows of the stores for which models of their own were fitted.
-        pooled_trained, pooled_reused: fits of the pooled candidates.
+        pooled: of those of the pooled candidates.
+        fitted: of the pooled ones that had to be made.
+        stores: rows of the stores for which models of their own had to be made.
     """
 
     keys: set[str] = field(default_factory=set)
+    pooled: set[str] = field(default_factory=set)
+    fitted: set[str] = field(default_factory=set)
     stores: set[int] = field(default_factory=set)
-    pooled_trained: int = 0
-    pooled_reused: int = 0
 
     def merge(self, other: Work) -> Work:
         """Both together."""
-        return Work(
-            self.keys | other.keys,
-            self.stores | other.stores,
-            self.pooled_trained + other.pooled_trained,
-            self.pooled_reused + other.pooled_reused,
-        )
+        names = (item.name for item in fields(self))
+        return Work(**{name: getattr(self, name) | getattr(other, name) for name in names})
+
+    @property
+    def reused(self) -> set[str]:
+        """Keys of the pooled fits that an earlier run had left."""
+        return self.pooled - self.fitted
 
 
 class Reuse:
@@ -126,9 +128,9 @@ class Reuse:
             self._calendar = digest(study.calendar)
 
     def pooled_key(self, job: Job, sample: tuple[int, int]) -> str:
-        """Of the fit of a pooled candidate; empty without a store."""
+        """Of the fit of a pooled candidate; without a store, its name."""
         if self._store is None:
-            return ""
+            return repr(job.key)
         study = self._study
         given = (self._software, job, sample, study.horizon)
         if job.variant[0] == "recursive":
@@ -152,17 +154,11 @@ class Reuse:
         }
         return digest(self._software, jobs, task.X[:, used], task.y, task.base, task.due, ahead)
 
-    def count(self, pooled: int, open_pooled: int, stores: Sequence[int]) -> None:
-        """Say how many of the pooled fits are missing, and for which stores."""
-        self.work.pooled_trained = open_pooled
-        self.work.pooled_reused = pooled - open_pooled
-        self.work.stores.update(stores)
-
     def find(self, key: str, unpack: Callable[..., T], *args: Any) -> T | None:
         """What was kept under a key, unless everything is to be trained anew."""
+        self.work.keys.add(key)
         if self._store is None:
             return None
-        self.work.keys.add(key)
         blob = self._store.get(key) if self._resume else None
         return None if blob is None else unpack(blob, *args)
 

@@ -83,7 +83,7 @@ class Ledger:
             study.fits.keep_only(fits.work.keys | {RECORD})
         trained = fits.work.stores
         if not _own_models(study):  # a store is then as new as the models of all stores
-            trained = set(np.flatnonzero(study.attempted)) if fits.work.pooled_trained else set()
+            trained = set(np.flatnonzero(study.attempted)) if fits.work.fitted else set()
         rows = [
             (id_, TRAINED, self._why(study, id_, chosen))
             if row in trained
@@ -151,11 +151,11 @@ def summary(training: pd.DataFrame, fits: Fits) -> str:
     """The ledger in words."""
     trained = training[training["outcome"] == TRAINED]
     reasons = Counter(trained["why"]).most_common()
-    why = f" ({', '.join(f'{count:,} {reason}' for reason, count in reasons)})" if reasons else ""
+    why = f" ({', '.join(f'{reason}: {count:,}' for reason, count in reasons)})" if reasons else ""
     work = fits.work
     return (
         f"Stores: {len(trained):,} trained{why}, {len(training) - len(trained):,} as they were. "
-        f"Models of all stores: {work.pooled_trained} fitted, {work.pooled_reused} as they were"
+        f"Fits over all stores: {len(work.fitted)} made, {len(work.reused)} as they were"
     )
 
 
