@@ -240,7 +240,7 @@ def test_digest_of_an_array_is_of_its_values():
 
 
 def test_digest_refuses_what_it_does_not_know():
-    with pytest.raises(TypeError, match="^no digest of a set$"):
+    with pytest.raises(TypeError, match=r"^no digest of a set$"):
         digest({"a": {1, 2}})
 
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
+
+WATCH_SECONDS = 1.0  # between looks at whether the process that is worked for still lives
 
 
 @dataclass(frozen=True)
@@ -91,9 +96,34 @@ def _as_finished(
 
     with parallel_config(backend="loky", inner_max_num_threads=1):
         yield from Parallel(n_jobs=workers, batch_size=1, return_as="generator_unordered")(
-            delayed(_numbered)(number, function, task) for number, task in enumerate(tasks)
+            delayed(_in_worker)(number, function, task) for number, task in enumerate(tasks)
         )
 
 
 def _numbered(number: int, function: Callable[..., Any], task: tuple) -> tuple[int, Any]:
     return number, function(*task)
+
+
+def _in_worker(number: int, function: Callable[..., Any], task: tuple) -> tuple[int, Any]:
+    _end_with_parent()
+    return _numbered(number, function, task)
+
+
+@cache
+def _end_with_parent() -> None:
+    """Let this process end soon after the one that it works for, even if that was killed.
+
+    By itself it would wait five minutes for another task, and hold its memory meanwhile.
+    """
+    from multiprocessing import parent_process
+
+    parent = parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        while os.getppid() == parent.pid:
+            time.sleep(WATCH_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="end with parent").start()
