@@ -39,8 +39,8 @@ quick: $(STAMP)  ## the same, smaller and faster, to try things out
 	kedro run --env=quick
 
 test: $(STAMP)  ## all tests with coverage
-	@sh tests/setup_postgres.sh
-	pytest --cov --cov-report=term
+	@sh tests/setup_system.sh
+	pytest --cov --cov-report=term --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
 torture: $(STAMP)  ## kill runs at random moments, and damage their input at random; minutes long
 	pytest -m torture tests/torture

@@ -16,8 +16,9 @@ STAGES = {
     "features and rows": ("build_study", "build_study"),
     "backtest, choice and refit": ("run_backtest", "run_backtest"),
     "forecasts and metrics": ("describe_fits", "evaluate_stores"),
-    "report and figures": ("build_report", "draw_figures"),
+    "figures": ("draw_figures", "draw_figures"),
     "gate": ("judge_model", "judge_model"),
+    "report": ("build_report", "build_report"),
     "tracking": ("package_store_runs", "package_store_runs"),
     "registration": ("register_model", "register_model"),
 }

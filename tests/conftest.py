@@ -103,6 +103,17 @@ class Trained:
         return pd.read_csv(path, dtype=codes, keep_default_na=False, na_values=[""])
 
 
+@pytest.fixture(autouse=True)
+def mlflow_variables() -> Iterator[None]:
+    """A run inside this process may set MLflow's variables; the next test must not see them."""
+    before = {name: value for name, value in os.environ.items() if name.startswith("MLFLOW_")}
+    yield
+    for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
+        if name not in before:
+            del os.environ[name]
+    os.environ.update(before)
+
+
 @pytest.fixture(scope="session")
 def copy_project() -> Callable[[Path], Project]:
     return Project.copy_to
@@ -144,7 +155,7 @@ def postgres() -> Iterator[Any]:
 
     binaries = services.postgres_binaries()
     if binaries is None:
-        pytest.skip("PostgreSQL is missing; as root, tests/setup_postgres.sh installs Debian's")
+        pytest.skip("PostgreSQL is missing; as root, tests/setup_system.sh installs Debian's")
     with services.postgres_cluster(binaries) as cluster:
         yield cluster
 
@@ -157,6 +168,22 @@ def mlflow_server(postgres: Any, tmp_path_factory: pytest.TempPathFactory) -> It
     uri = postgres.create_database("tracking")
     with services.mlflow_server(uri, tmp_path_factory.mktemp("mlflow_server")) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Debian's Chromium, driven by Playwright; of one module, as it needs an event loop."""
+    api = pytest.importorskip("playwright.sync_api", reason="the package playwright is missing")
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
+        pytest.skip("Chromium is missing; as root, tests/setup_system.sh installs Debian's")
+    with api.sync_playwright() as playwright:
+        # root has no sandbox; the page comes from our own tests
+        chromium = playwright.chromium.launch(
+            executable_path=program, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield chromium
+        chromium.close()
 
 
 @pytest.fixture

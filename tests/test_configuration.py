@@ -39,6 +39,7 @@ FREE_KEYS = {
     "sizes",
     "alphas",
     "tiers",
+    "countries",
     "regions",
     "city_regions",
     "store_regions",
@@ -179,11 +180,8 @@ def test_every_dataset_between_pipelines_is_in_the_catalog():
         outside = pipelines()[name].inputs() | pipelines()[name].outputs()
         needed = {entry_of(dataset, entries) for dataset in outside & datasets_of(name)}
         assert needed - entries == set(), name
-    # counts, verdict and chosen model go from one node to the next and are kept in a table
     within = {name for job in PIPELINES for name in datasets_of(job)}
-    kept = {"row_counts", "verdict", "scoring.chosen_model"}
-    kept |= {"scoring.row_counts", "monitoring.row_counts"}
-    assert {name for name in within if entry_of(name, entries) not in entries} == kept
+    assert {name for name in within if entry_of(name, entries) not in entries} == set()
 
 
 def test_every_catalog_entry_has_a_layer():

@@ -157,7 +157,7 @@ def test_parent_run_names_its_training_data(trained):
 
 def test_parent_run_holds_report_forecasts_and_figures(trained):
     assert artifacts(trained, trained.parent) == {
-        *("report.html", "coverage.csv", "gate.json", "forecasts", "figures"),
+        *("report.html", "coverage.csv", "importance.csv", "gate.json", "forecasts", "figures"),
         "model_before_test",
     }
     assert artifacts(trained, trained.parent, "forecasts") == {

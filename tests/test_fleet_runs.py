@@ -217,6 +217,10 @@ def test_commands_show_promote_and_roll_back(life):
     promoted = models("promote", str(newest))
     assert f"Version {newest} of {REGISTERED_MODEL} is the champion." in promoted.stderr
     assert life.alias("champion") == newest
+    table = models("show").stdout
+    assert [line.split()[0] for line in table.splitlines()[3:]] == [
+        str(n) for n in range(newest, 0, -1)
+    ]
     assert "Version 1 " in models("rollback").stderr
     assert life.alias("champion") == 1
     again = models("rollback")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import difflib
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from lifemiles_forecasting.cli_models import models
 from lifemiles_forecasting.cli_serve import serve
 from lifemiles_forecasting.cli_tracking import tracking
 from lifemiles_forecasting.core.errors import ConfigError
+
+NODE_OPTIONS = ("from_nodes", "to_nodes", "node_names")
 
 _STORES = re.compile(r"(?:^|,)\s*stores=(?:\[([^\]]*)\]|([^,\[]*))(?=,|$)")
 
@@ -50,6 +53,36 @@ def check_pipelines(names: list[str]) -> None:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"Did you mean {near[0]!r}?" if near else ""
             raise ConfigError(f"no pipeline {name!r}", f"one of {', '.join(known)}", hint)
+
+
+def node_names(pipelines: Iterable[str]) -> set[str]:
+    """Full names of all nodes of some pipelines."""
+    from kedro.framework import project
+
+    return {node.name for name in pipelines for node in project.pipelines[name].nodes}
+
+
+def full_names(nodes: Iterable[str], known: Iterable[str]) -> list[str]:
+    """Names of nodes as Kedro wants them, `modeling.build_study`; the group may be left out.
+
+    Args:
+        nodes: as they were asked for.
+        known: full names of all nodes of the pipelines that are run.
+
+    Raises:
+        ConfigError: a node is not there, or several are meant; the message names the nearest.
+    """
+    known, found = sorted(known), []
+    for name in nodes:
+        meant = [one for one in known if one == name or one.endswith(f".{name}")]
+        if len(meant) != 1:
+            short = {one.rpartition(".")[2]: one for one in known}
+            near = meant or [short[one] for one in difflib.get_close_matches(name, short, n=1)]
+            hint = f"Did you mean {' or '.join(near)}?" if near else "`kedro viz run` shows them"
+            problem = f"{len(meant)} nodes {name!r}" if meant else f"no node {name!r}"
+            raise ConfigError(problem, "one of the pipelines that are run", hint)
+        found += meant
+    return found
 
 
 def split_stores(text: str) -> tuple[list[str] | None, str]:
@@ -96,7 +129,11 @@ def run(**options: Any) -> Any:
     from lifemiles_forecasting.hooks import guard
 
     with clear_errors():
-        check_pipelines([*options["pipelines"], *filter(None, [options["pipeline"]])])
+        names = [*options["pipelines"], *filter(None, [options["pipeline"]])]
+        check_pipelines(names)
+        if any(options[option] for option in NODE_OPTIONS):
+            known = node_names(names or ["__default__"])
+            options |= {option: full_names(options[option], known) for option in NODE_OPTIONS}
         try:
             return kedro_run.callback(**options)
         except Exception:

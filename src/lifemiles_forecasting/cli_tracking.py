@@ -126,7 +126,7 @@ def prune(uri: str, keep: int, older_than: float | None, keep_orphans: bool, dry
 
     What carries an alias in the model registry, the champion before, and what is running stay.
     """
-    from lifemiles_forecasting.explore import as_table
+    from lifemiles_forecasting.rendering import as_table
     from lifemiles_forecasting.tracking.prune import prune as clean_up
     from lifemiles_forecasting.tracking.retention import Rule
 
@@ -151,7 +151,7 @@ def prune(uri: str, keep: int, older_than: float | None, keep_orphans: bool, dry
 @_on_the_store
 def size(uri: str) -> None:
     """Count runs and bytes, by experiment, level and life-cycle stage."""
-    from lifemiles_forecasting.explore import as_table
+    from lifemiles_forecasting.rendering import as_table
     from lifemiles_forecasting.tracking.size import store_size
 
     click.echo(as_table(store_size(uri)), nl=False)

@@ -29,6 +29,16 @@ logger = logging.getLogger(__name__)
 
 # what pipelines that are run by themselves start from
 MADE_BY_DATA_PROCESSING = ("panel", "stores", "row_balance")
+MADE_BY_TRAINING = (
+    "backtest",
+    "forecasts",
+    "weights",
+    "attempted",
+    "test_intervals",
+    "importance",
+    "failures",
+    "warnings",
+)
 
 # runs that do not train, by their pipeline: level, and what their names begin with
 OTHER_RUNS = {
@@ -36,6 +46,7 @@ OTHER_RUNS = {
     "monitoring": (lifecycle.MONITORING_LEVEL, "Monitoring"),
 }
 
+_OR_PANEL_ALONE = ", or `kedro run --pipelines=data_processing`"
 MODES = {"all": "full", "drifted": "drifted"}  # how a run trains, by what it trains anew
 
 guard = lifecycle.RunGuard()
@@ -89,7 +100,7 @@ class ForecastingHooks:
         """
         from lifemiles_forecasting.tracking.dead_runs import outputs_key, writing_to
 
-        self._trained = ""
+        self._trained = ""  # of an earlier run of this process, in a notebook say
         folder = self._take_outputs()
         with writing_to(outputs_key(folder)):
             results = yield
@@ -288,13 +299,14 @@ def check_inputs(pipeline: Pipeline, catalog: CatalogProtocol) -> None:
     Raises:
         InputError: one is not; the message says how to make it.
     """
-    needed = sorted(name for name in pipeline.inputs() if name in MADE_BY_DATA_PROCESSING)
-    missing = [name for name in needed if not catalog.exists(name)]
+    made_before = {*MADE_BY_DATA_PROCESSING, *MADE_BY_TRAINING}
+    missing = sorted(n for n in pipeline.inputs() & made_before if not catalog.exists(n))
     if missing:
+        shorter = "" if set(missing) & set(MADE_BY_TRAINING) else _OR_PANEL_ALONE
         raise InputError(
             f"no {' and no '.join(missing)} of an earlier run",
             "the files that `kedro run` leaves",
-            "Run `kedro run`, or `kedro run --pipelines=data_processing`, with the same data_root",
+            f"Run `kedro run`{shorter}, with the same data_root",
         )
 
 

@@ -44,8 +44,8 @@ def as_table(tables: Tables) -> str:
 
 
 def _table(name: str, rows: Sequence[Row]) -> str:
-    if name in _ON_ITS_SIDE:
-        key = _ON_ITS_SIDE[name]
+    key = _ON_ITS_SIDE.get(name, "")
+    if key in rows[0]:
         heads = [key, *(_cell(row[key]) for row in rows)]
         fields = [field for field in rows[0] if field != key]
         cells = [[field, *(_cell(row[field]) for row in rows)] for field in fields]

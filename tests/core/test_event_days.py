@@ -19,7 +19,7 @@ from lifemiles_forecasting.core.event_days import (
 )
 from lifemiles_forecasting.core.events import no_events, parse_events
 from lifemiles_forecasting.core.study import build_study, prepare
-from lifemiles_forecasting.core.synthetic import generate_series, small_settings, with_values
+from lifemiles_forecasting.core.synthetic import generate_series, small_settings, with_campaigns
 
 DAYS = np.datetime64("2024-01-01") + np.arange(40)
 HEADER = "partner_code,store_code,start_date,end_date,name,value\n"
@@ -166,19 +166,14 @@ STARTS = (20, 70, 110, 160, 205, 250, 290, 330, DAYS_BACK + 4)  # the last one i
 @pytest.fixture(scope="module")
 def campaign():
     """Series in which partner P0 sells more on the days of its campaign, and the plan of it."""
-    made = generate_series(n_stores=16, n_days=DAYS_BACK)
-    dates = made.series.dates[0] + np.arange(DAYS_BACK + HORIZON)
-    rows = [f"P0,,{dates[s]},{dates[s + LENGTH - 1]},doble,2" for s in STARTS]
-    factor = np.ones(len(dates))
-    for start in STARTS:
-        factor[start : start + LENGTH] += EFFECT
-    theirs = (made.series.stores[c.PARTNER_CODE] == "P0").to_numpy()
-    y = made.series.y.copy()
-    y[theirs] *= factor[:DAYS_BACK]
+    usual = generate_series(n_stores=16, n_days=DAYS_BACK)
+    made, events = with_campaigns(usual, "P0", STARTS, LENGTH, EFFECT)
+    theirs = (usual.series.stores[c.PARTNER_CODE] == "P0").to_numpy()
     steady = np.array([kind in ("weekly", "payday", "closed_sunday") for kind in made.kinds])
     groups = {"theirs": theirs & steady, "others": ~theirs & steady}
-    normal = made.expected[:, DAYS_BACK : DAYS_BACK + HORIZON]
-    return with_values(made.series, y), plan(*rows), normal, groups, factor[DAYS_BACK:] > 1
+    ahead = slice(DAYS_BACK, DAYS_BACK + HORIZON)
+    normal, boosted = usual.expected[:, ahead], made.expected[:, ahead]
+    return made.series, events, normal, groups, (boosted > normal).any(axis=0)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,9 @@
 """The gate: every bound holds on its own, and the champion is measured on days it has not seen."""
 
 import dataclasses
+import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,6 +16,7 @@ from lifemiles_forecasting.core.config import DataSettings, GateSettings, Report
 from lifemiles_forecasting.core.events import no_events
 from lifemiles_forecasting.core.fleet_of_run import fleet_of_run, recipe_of
 from lifemiles_forecasting.core.synthetic import generate_series
+from lifemiles_forecasting.report.texts import TEXTS
 
 REPORT = ReportSettings(tiers={}, metrics=())
 GOOD = {"success_rate": 100.0, "bias": 3.0, "wape": 30.0, "naive_wape": 40.0}
@@ -56,7 +60,31 @@ def judge(new, incumbent=None, **changes):
 def test_first_model_passes_by_itself(new):
     verdict = judge(new)
     assert verdict.passed
-    assert gate.as_table(verdict) == {"status": "passed", "reasons": [], "champion": ""}
+    assert gate.as_table(verdict, GOOD) == {
+        "status": "passed",
+        "reasons": [],
+        "findings": [],
+        "judged_wape": 30.0,
+        "champion": "",
+    }
+
+
+def test_table_tells_the_findings_in_words_and_in_figures(new):
+    table = gate.as_table(judge(new, measured=GOOD | {"bias": 12.25}), GOOD)
+    assert table["status"] == "failed"
+    assert table["reasons"] == ["bias +12.2 %, expected within 10 % of 0"]
+    assert table["findings"] == [{"code": "bias", "figures": {"found": 12.25, "limit": 10.0}}]
+    assert json.loads(json.dumps(table)) == table
+
+
+def test_every_finding_has_words_in_both_languages():
+    """The codes as they stand in the source, so that a new one is not forgotten."""
+    source = Path(gate.__file__).read_text(encoding="utf-8")
+    codes = set(re.findall(r'Finding\("(\w+)"', source))
+    assert {"bias", "champion_better", "other_target"} <= codes
+    for texts in TEXTS.values():
+        assert {f"gate_{code}" for code in (*codes, "limited")} <= set(texts)
+        assert {"gate_intervals_too_low", "gate_intervals_too_high"} <= set(texts)
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,27 @@ def test_weights_frame(study, result):
     assert row["weight"].item() == result.weights[3, study.settings.candidates.index("ridge")]
 
 
+def test_importance_frame_is_the_mean_over_the_models_of_the_refit(study, result):
+    frame = packaging.importance_frame(study, result)
+    assert tuple(frame.columns) == c.IMPORTANCE
+    learners = [name for name in study.settings.candidates if name in result.sizes]
+    assert frame[c.CANDIDATE].drop_duplicates().tolist() == learners
+    for name in learners:
+        models = result.fits.by[(name, result.sizes[name]), study.last].models
+        shares = pd.DataFrame([model.importance() for model in models.values()]).fillna(0).mean()
+        mine = frame[frame[c.CANDIDATE] == name].set_index(c.FEATURE)[c.SHARE]
+        assert mine.to_dict() == pytest.approx(shares.to_dict())
+        assert mine.sum() == pytest.approx(100)
+        assert mine.is_monotonic_decreasing
+
+
+def test_importance_frame_without_learners_has_no_row(study, result):
+    none = dataclasses.replace(result, sizes={})
+    frame = packaging.importance_frame(study, none)
+    assert frame.empty
+    assert tuple(frame.columns) == c.IMPORTANCE
+
+
 def test_failures_frame_holds_each_failure_once(broken):
     frame = packaging.failures_frame(broken.fits.failures)
     assert tuple(frame.columns) == c.FAILURES

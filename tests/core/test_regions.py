@@ -28,6 +28,14 @@ def test_the_finer_one_wins():
     assert found.place("P_0001", "Colombia", "Ulm") == ("CO", "")
 
 
+def test_a_country_may_have_other_names_in_the_data():
+    found = regions_of(countries={"EE. UU.": "US", "Gran Bretaña": "GB"}, regions={"GB": "ENG"})
+    assert found.place("P_1", "ee.uu.", None) == ("US", "")
+    assert found.place("P_1", "Gran Bretaña", None) == ("GB", "ENG")
+    assert found.place("P_1", "Colombia", None) == ("CO", "")
+    assert found.place("P_1", None, None) == NOWHERE
+
+
 def test_without_configuration_the_country_alone_counts():
     assert regions_of().place("P_1", "US", "Augusta") == ("US", "")
     assert regions_of().place("P_1", float("nan"), float("nan")) == NOWHERE
@@ -36,6 +44,14 @@ def test_without_configuration_the_country_alone_counts():
 @pytest.mark.parametrize(
     ("groups", "message"),
     [
+        (
+            {"countries": {"EE. UU.": "USSR"}},
+            "found an unknown country 'USSR' in modeling.holidays.countries",
+        ),
+        (
+            {"countries": {"EE. UU.": "US", "ee.uu.": "UM"}},
+            "found 'ee.uu.' with 'US' and 'UM' in modeling.holidays.countries",
+        ),
         (
             {"regions": {"DE": "XX"}},
             r"an unknown region 'XX' of DE in modeling\.holidays\.regions; expected one of Augsb",

@@ -12,6 +12,7 @@ from lifemiles_forecasting.core.quality import RunFrames, store_metrics
 from lifemiles_forecasting.core.synthetic_run import (
     synthetic_balance,
     synthetic_failures,
+    synthetic_importance,
     synthetic_run,
     synthetic_warnings,
 )
@@ -44,6 +45,8 @@ def run(tmp_path_factory):
         "params:target": "billings",
         "failures": synthetic_failures(frames),
         "warnings": synthetic_warnings(),
+        "importance": synthetic_importance(),
+        "gate_verdict": {},
         "row_balance": synthetic_balance(frames),
         "run_info": {},
     }

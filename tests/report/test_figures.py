@@ -4,11 +4,16 @@ import json
 
 import pytest
 
+from lifemiles_forecasting.core import breakdown
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.config import QualityTier, ReportSettings
 from lifemiles_forecasting.core.quality import candidate_accuracy, store_metrics
-from lifemiles_forecasting.core.synthetic_run import HOSTILE, synthetic_run
-from lifemiles_forecasting.report import figures
+from lifemiles_forecasting.core.synthetic_run import (
+    HOSTILE,
+    synthetic_importance,
+    synthetic_run,
+)
+from lifemiles_forecasting.report import figures, figures_analysis
 from lifemiles_forecasting.report.html import build_figures
 from lifemiles_forecasting.report.texts import TEXTS, named, number, percent
 
@@ -72,6 +77,35 @@ def test_candidates_include_the_naive_one(frames):
     naive = named(TEXTS["es"], "candidate", "seasonal_naive")
     assert bars[naive] == pytest.approx(test.loc["seasonal_naive", "wape"], abs=0.01)
     assert len(figure.data[1].x) == 2 * len(bars)
+
+
+def test_errors_are_drawn_beside_the_naive_ones(frames):
+    errors = breakdown.errors_by(frames.backtest, breakdown.BY_HORIZON)
+    naive, ours = figures_analysis.errors_by_horizon(errors, SETTINGS).data
+    assert list(ours.x) == list(range(1, 29))
+    assert list(ours.y) == pytest.approx(errors["wape"].tolist(), abs=0.01)
+    assert list(naive.y) == pytest.approx(errors["naive_wape"].tolist(), abs=0.01)
+
+
+def test_weekdays_begin_on_monday(frames):
+    errors = breakdown.errors_by(frames.backtest, breakdown.BY_WEEKDAY)
+    wape, bias = figures_analysis.errors_by_weekday(errors, SETTINGS).data
+    assert list(wape.x) == ["lun", "mar", "mié", "jue", "vie", "sáb", "dom"]
+    assert list(bias.y) == pytest.approx(errors["bias"].tolist(), abs=0.01)
+
+
+def test_importance_is_that_of_the_pooled_models():
+    (bars,) = figures_analysis.importance(synthetic_importance(), SETTINGS).data
+    assert bars.name == TEXTS["es"]["candidate_direct"]
+    assert list(bars.x) == [25.0, 35.0, 40.0]  # drawn from the bottom
+    assert HOSTILE not in bars.y
+
+
+def test_importance_without_pooled_models_is_that_of_the_others():
+    shares = synthetic_importance()
+    local = shares[shares[c.CANDIDATE] == "local_catboost"]
+    (bars,) = figures_analysis.importance(local, SETTINGS).data
+    assert bars.name == TEXTS["es"]["candidate_local_catboost"]
 
 
 def test_hostile_names_are_escaped_in_every_figure(frames, table):

@@ -3,92 +3,18 @@
 import json
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
+from importlib.resources import files
 
 import pandas as pd
 import pytest
+from report_page import ENGLISH, RUN, SETTINGS, Elements
 
 from lifemiles_forecasting.core import columns as c
-from lifemiles_forecasting.core import coverage
-from lifemiles_forecasting.core.config import QualityTier, ReportSettings
-from lifemiles_forecasting.core.quality import aggregate, store_metrics
-from lifemiles_forecasting.core.synthetic_run import (
-    HOSTILE,
-    synthetic_balance,
-    synthetic_failures,
-    synthetic_run,
-    synthetic_warnings,
-)
-from lifemiles_forecasting.report import html, payload
-from lifemiles_forecasting.report.html import (
-    MAX_COVERAGE,
-    MAX_FAILURES,
-    MAX_WARNINGS,
-    ReportContent,
-    render_report,
-)
-
-SETTINGS = ReportSettings(
-    tiers={
-        "EXCELENTE": QualityTier(min_r2=0.8, max_smape=10),
-        "BUENO": QualityTier(min_r2=0.6, max_smape=20),
-        "REGULAR": QualityTier(min_r2=0.4, max_smape=30),
-    },
-    metrics=("mae",),
-)
-ENGLISH = SETTINGS.model_copy(update={"language": "en"})
-RUN = {"run_id": "0af7651916cd43dd", "run_name": "Training_Pipeline_20171231_221500"}
-
-
-def content_of(frames, failures=None):
-    table = store_metrics(frames, SETTINGS)
-    return ReportContent(
-        frames=frames,
-        table=table,
-        metrics=aggregate(table, frames, SETTINGS, 1.0),
-        coverage=coverage.coverage_table(frames, SETTINGS),
-        failures=synthetic_failures(frames) if failures is None else failures,
-        row_balance=synthetic_balance(frames),
-        configuration={"target": "billings", "reporting": {"language": "es"}},
-        run=RUN,
-        warnings=synthetic_warnings(),
-    )
-
-
-@pytest.fixture(scope="module")
-def content():
-    return content_of(synthetic_run(12))
-
-
-@pytest.fixture(scope="module")
-def page(content):
-    return render_report(content, SETTINGS)
-
-
-class Elements(HTMLParser):
-    """Every start tag with its attributes, and the text of the page."""
-
-    def __init__(self, page):
-        super().__init__()
-        self.tags, self.words, self.scripts, self._script = [], [], {}, None
-        self.feed(page)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        self._script = dict(attrs).get("id", "") if tag in ("script", "style") else None
-
-    def handle_endtag(self, tag):
-        self._script = None
-
-    def handle_data(self, text):
-        if self._script is None:
-            self.words.append(text)
-        else:
-            self.scripts[self._script] = self.scripts.get(self._script, "") + text
-
-    @property
-    def text(self):
-        return " ".join(" ".join(self.words).split())
+from lifemiles_forecasting.core.synthetic_run import HOSTILE
+from lifemiles_forecasting.report import analysis, payload
+from lifemiles_forecasting.report.analysis import MAX_FAILURES, MAX_WARNINGS
+from lifemiles_forecasting.report.html import SCRIPTS, render_report
+from lifemiles_forecasting.report.texts import TEXTS
 
 
 def test_page_asks_nothing_from_outside(page):
@@ -106,7 +32,7 @@ def test_plotly_is_there_once_and_carries_the_nonce(page):
     assert len(page.encode()) < 5_500_000
     nonce = re.search("'nonce-([0-9a-f]{32})'", page).group(1)
     run = [attrs for tag, attrs in Elements(page).tags if tag == "script" and "type" not in attrs]
-    assert [attrs["nonce"] for attrs in run] == [nonce] * 2
+    assert [attrs["nonce"] for attrs in run] == [nonce] * (1 + len(SCRIPTS))
 
 
 def test_hostile_names_stay_text(content, page):
@@ -134,7 +60,7 @@ def test_hostile_ledger_stays_text(content):
         SETTINGS,
     )
     assert HOSTILE not in page
-    assert len([1 for tag, _ in Elements(page).tags if tag == "script"]) == 4
+    assert len([1 for tag, _ in Elements(page).tags if tag == "script"]) == 3 + len(SCRIPTS)
     assert HOSTILE in Elements(page).text
 
 
@@ -142,17 +68,19 @@ def test_totals_are_sums_of_the_stores(content, page):
     total = content.frames.forecasts[c.FORECAST].sum()
     assert f"{total:,.0f}".replace(",", ".") in page
     data = json.loads(Elements(page).scripts["data"])
-    partners = sum(sum(partner["forecast"]) for partner in data["totals"]["partners"])
-    assert partners == pytest.approx(total, abs=1)
-    assert sum(row[-1] for row in data["rows"]) == pytest.approx(total, abs=1)
+    cells = sum(sum(cell["forecast"]) for cell in data["totals"]["cells"])
+    assert cells == pytest.approx(total, rel=1e-5)
+    assert sum(sum(row[-1]) for row in data["rows"]) == pytest.approx(total, rel=1e-4)
 
 
-def test_change_is_against_as_many_days_before(content, page):
+def test_change_is_against_the_same_days_some_weeks_before(content, page):
     frames = content.frames
     recent = frames.panel[frames.panel[c.DATE] > frames.panel[c.DATE].max() - pd.Timedelta("28D")]
     change = 100 * (frames.forecasts[c.FORECAST].sum() / recent[c.Y].sum() - 1)
     text = f"{change:+.1f}\xa0%".replace(".", ",").replace("-", "−")
-    assert f"{text} frente a los 28 días anteriores" in Elements(page).text.replace(" %", "\xa0%")
+    assert f"{text} frente a los mismos días de 4 semanas antes" in Elements(page).text.replace(
+        " %", "\xa0%"
+    )
 
 
 def test_languages_say_the_same(content, page):
@@ -211,58 +139,6 @@ def test_no_warnings_and_too_many(content):
     assert f"Se muestran {MAX_WARNINGS} de {2 * MAX_WARNINGS}" in page
 
 
-def flagged(content, verdict):
-    """The same run with another verdict on its intervals as a whole."""
-    overall = content.coverage["group"] == "overall"
-    table = content.coverage.copy()
-    table.loc[overall, ["verdict", "coverage_80_open", "open_points"]] = [verdict, 61.25, 1_234]
-    return replace(content, coverage=table)
-
-
-@pytest.mark.parametrize(
-    ("verdict", "spanish", "english"),
-    [
-        ("too_low", "Intervalos demasiado estrechos", "Intervals too narrow"),
-        ("too_high", "Intervalos demasiado anchos", "Intervals too wide"),
-    ],
-)
-def test_intervals_outside_the_band_are_flagged_at_the_top(content, verdict, spanish, english):
-    page = render_report(flagged(content, verdict), SETTINGS)
-    alert = page.index('role="alert"')
-    assert alert < page.index('class="cards"')
-    assert f"{spanish}: el de 80 % contuvo el 61,2\xa0% de 1.234 días-tienda" in page
-    assert "se esperaba del 75 al 85 %" in page
-    assert english in render_report(flagged(content, verdict), ENGLISH)
-
-
-@pytest.mark.parametrize("verdict", ["ok", "too_few_points"])
-def test_intervals_are_not_flagged_without_evidence(content, verdict):
-    assert 'role="alert"' not in render_report(flagged(content, verdict), SETTINGS)
-
-
-def test_coverage_is_shown_by_week_class_and_partner(content, page):
-    text = Elements(page).text
-    for row in content.coverage.to_dict("records"):
-        share = f"{row['coverage_80']:.1f}".replace(".", ",")
-        assert f"{row['points']} {share} %" in text.replace("\xa0", " ")
-    assert text.count("Semana del horizonte") == 4
-    assert "pocos días" in text  # of the partners, in so small a run
-
-
-def test_hostile_partner_of_the_coverage_stays_text(content):
-    table = content.coverage.copy()
-    table.loc[table.index[-1], "value"] = HOSTILE
-    page = render_report(replace(content, coverage=table), SETTINGS)
-    assert HOSTILE not in page
-    assert HOSTILE in Elements(page).text
-
-
-def test_coverage_of_many_partners_is_bounded(content):
-    many = pd.concat([content.coverage] * 20, ignore_index=True)
-    page = render_report(replace(content, coverage=many), SETTINGS)
-    assert f"Se muestran {MAX_COVERAGE} de {len(many)}" in page
-
-
 def test_weights_of_every_attempted_store_are_in_the_page(content, page):
     data = json.loads(Elements(page).scripts["data"])
     names = data["weights"]["candidates"]
@@ -290,7 +166,7 @@ def test_candidates_are_whatever_the_run_has(content):
 
 def test_weights_are_bounded_and_the_rest_is_told(content, monkeypatch):
     monkeypatch.setattr(payload, "MAX_WEIGHTS", 3)
-    monkeypatch.setattr(html, "MAX_WEIGHTS", 3)
+    monkeypatch.setattr(analysis, "MAX_WEIGHTS", 3)
     page = render_report(content, SETTINGS)
     assert len(json.loads(Elements(page).scripts["data"])["weights"]["rows"]) == 3
     assert "Pesos de los candidatos: Se muestran 3 de 10" in page
@@ -304,16 +180,60 @@ def test_a_limited_run_compares_only_its_own_stores(content):
     )
     data = json.loads(Elements(page).scripts["data"])
     assert {row[0] for row in data["rows"]} == set(kept)
+    assert data["stores"] == len(kept)
     panel = content.frames.panel
     expected = panel[panel[c.STORE_ID].isin(kept)][c.Y].sum()
-    shown = sum(sum(partner["history"]) for partner in data["totals"]["partners"])
+    shown = sum(sum(cell["history"]) for cell in data["totals"]["cells"])
     assert shown == pytest.approx(expected, abs=1)
 
 
 def test_series_are_bounded_and_the_rest_is_told(content, monkeypatch):
-    monkeypatch.setattr(payload, "MAX_SERIES", 3)
+    monkeypatch.setattr(payload, "MAX_SERIES_VALUES", 3 * (150 + 4 * 28))
     series = json.loads(Elements(render_report(content, SETTINGS)).scripts["series"])
     assert len(series["stores"]) == 3
+
+
+def test_stores_are_bounded_and_the_totals_are_not(content, monkeypatch):
+    monkeypatch.setattr(payload, "MAX_LISTED_VALUES", 5 * 3 * 28 + 1)
+    page = render_report(content, SETTINGS)
+    data = json.loads(Elements(page).scripts["data"])
+    assert (len(data["rows"]), data["stores"]) == (5, 12)
+    assert "Este archivo detalla las 5 tiendas de mayor pronóstico de 12" in Elements(page).text
+    total = content.frames.forecasts[c.FORECAST].sum()
+    cells = sum(sum(cell["forecast"]) for cell in data["totals"]["cells"])
+    assert cells == pytest.approx(total, rel=1e-5)
+    largest = content.table.nlargest(5, "forecast_total")[c.STORE_ID]
+    assert {row[0] for row in data["rows"]} == set(largest)
+
+
+def test_every_text_is_used():
+    sources = files("lifemiles_forecasting.report")
+    texts = [
+        path.read_text(encoding="utf-8")
+        for path in sources.iterdir()
+        if path.is_file() and path.suffix in (".py", ".html") and not path.name.startswith("texts_")
+    ]
+    texts += [path.read_text(encoding="utf-8") for path in (sources / "scripts").iterdir()]
+    source = "\n".join(texts)
+    kinds = (
+        "candidate",
+        "status",
+        "class",
+        "verdict",
+        "group",
+        "stage",
+        "warning",
+        "gate",
+        "cause",
+        "reason",
+        "weekday",
+        "target",
+        "unit",
+        "coverage",
+        "band",
+    )
+    own = [key for key in TEXTS["es"] if key.partition("_")[0] not in kinds]
+    assert [key for key in own if not re.search(rf"\b{key}\b", source)] == []
 
 
 def test_same_content_gives_the_same_page(content, page):

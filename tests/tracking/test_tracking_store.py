@@ -214,6 +214,8 @@ def test_credentials_in_the_address_of_a_server_reach_it_by_the_environment(stan
 
 
 def test_a_token_of_the_environment_reaches_the_server(stand_in, monkeypatch):
+    for name in ("USERNAME", "PASSWORD"):  # which would go before the token
+        monkeypatch.delenv(f"MLFLOW_TRACKING_{name}", raising=False)
     address = stand_in(authorization="Bearer abc")
     with pytest.raises(TrackingError, match="it answers 401"):
         probe(f"http://{address}")

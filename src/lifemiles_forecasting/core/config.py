@@ -12,6 +12,14 @@ from lifemiles_forecasting.core.errors import ConfigError
 
 M = TypeVar("M", bound=BaseModel)
 Target = Literal["billings", "local_amount", "miles"]
+Candidate = Literal[
+    "base",
+    "ets",
+    "direct",
+    "recursive",
+    "local_catboost",
+    "ridge",
+]
 
 
 class Closed(BaseModel):
@@ -84,18 +92,19 @@ class CombineSettings(Closed):
 
 
 class HolidaySettings(Closed):
-    """Regions whose public holidays differ from their country's (`modeling.holidays`).
+    """Countries by other names, and regions with holidays of their own (`modeling.holidays`).
 
     Countries and regions by code or name; members are cities as in the data, or store ids.
     """
 
+    countries: dict[str, str] = {}  # by a name that the data have for it
     regions: dict[str, str] = {}  # by country
     city_regions: dict[str, dict[str, tuple[str, ...]]] = {}  # cities by region by country
     store_regions: dict[str, dict[str, tuple[str, ...]]] = {}  # stores by region by country
 
     @model_validator(mode="after")
     def _known_places(self) -> HolidaySettings:
-        if self.regions or self.city_regions or self.store_regions:
+        if self.countries or self.regions or self.city_regions or self.store_regions:
             from lifemiles_forecasting.core.regions import Regions
 
             Regions.of(self)  # refuses what it does not know
@@ -109,7 +118,7 @@ class ModelSettings(Closed):
     origin_step: int | None = Field(None, ge=1)
     workers: int | None = Field(None, ge=1)
     holidays: HolidaySettings = HolidaySettings()
-    candidates: tuple[Literal["base", "ets", "direct", "recursive", "local_catboost", "ridge"], ...]
+    candidates: tuple[Candidate, ...]
     direct: DirectSettings
     recursive: RecursiveSettings
     local_catboost: LocalSettings

@@ -32,37 +32,33 @@ def continued(known: Series, newer: Series, rules: Mapping[str, Any]) -> Series:
     Raises:
         InputError: days between the two are missing.
     """
-    first, last = newer.dates[0], newer.dates[-1]
+    first = newer.dates[0]
     if first > known.dates[-1] + 1:
         raise InputError(
             f"transactions from {first} on, and a model that knows days up to {known.dates[-1]}",
             f"transactions from {known.dates[-1] + 1} on, or from earlier",
             "Add the files of the days between, or train anew.",
         )
-    start = min(known.dates[0], first)
+    dates = np.arange(min(known.dates[0], first), newer.dates[-1] + 1)
     stores = _stores(known.stores, newer.stores)
-    y = np.full((len(stores), int((last - start).astype(int)) + 1), np.nan)
-    index = pd.Index(stores[c.STORE_ID])
-    before = known.dates < first
-    if before.any():
-        row = index.get_indexer(known.store_ids)
-        y[row, : before.sum()] = known.y[:, before]
-    known_row = index.get_indexer(known.store_ids)
-    began = np.isfinite(known.y) & (known.dates <= last)
+    y = _laid_out(known, stores, dates)
     # a store that the model knew goes on with zeros where the files do not name it any more
-    offset = int((known.dates[0] - start).astype(int))
-    opened = np.full(len(stores), y.shape[1])
-    opened[known_row] = np.where(began.any(axis=1), began.argmax(axis=1) + offset, y.shape[1])
-    window = int((first - start).astype(int)) + np.arange(len(newer.dates))
-    y[:, window] = np.where(window >= opened[:, None], 0.0, np.nan)
-    newer_row = index.get_indexer(newer.store_ids)
-    y[newer_row[:, None], window] = np.where(
-        np.isfinite(newer.y), newer.y, y[newer_row[:, None], window]
-    )
-    dates = np.arange(start, last + 1)
-    began_by_end = np.isfinite(y[:, -1])
-    series = Series(y, dates, stores).take(np.flatnonzero(began_by_end))
-    return Series(series.y, dates, _described(series, known, newer, rules))
+    began, covered = np.logical_or.accumulate(np.isfinite(y), axis=1), dates >= first
+    y[:, covered] = np.where(began[:, covered], 0.0, np.nan)
+    sold = _laid_out(newer, stores, dates)
+    series = Series(np.where(np.isfinite(sold), sold, y), dates, stores)
+    series = series.take(np.flatnonzero(np.isfinite(series.y[:, -1])))
+    return Series(series.y, dates, _described(series, newer, rules))
+
+
+def _laid_out(series: Series, stores: pd.DataFrame, dates: np.ndarray) -> np.ndarray:
+    """(stores, dates) values of a series; nan for what it does not know."""
+    y = np.full((len(stores), len(dates)), np.nan)
+    row = pd.Index(stores[c.STORE_ID]).get_indexer(series.store_ids)
+    shared = np.isin(series.dates, dates)
+    column = (series.dates[shared] - dates[0]).astype(int)
+    y[np.ix_(row, column)] = series.y[:, shared]
+    return y
 
 
 def _stores(known: pd.DataFrame, newer: pd.DataFrame) -> pd.DataFrame:
@@ -71,25 +67,19 @@ def _stores(known: pd.DataFrame, newer: pd.DataFrame) -> pd.DataFrame:
     return both.drop_duplicates(c.STORE_ID).sort_values(c.STORE_ID, ignore_index=True)
 
 
-def _described(
-    series: Series, known: Series, newer: Series, rules: Mapping[str, Any]
-) -> pd.DataFrame:
+def _described(series: Series, newer: Series, rules: Mapping[str, Any]) -> pd.DataFrame:
     """The store table as it is at the end of the series."""
     stores, y = series.stores.copy(), series.y
-    ids = pd.Index(stores[c.STORE_ID])
-
-    def of(table: pd.DataFrame, column: str) -> pd.Series:
-        return table.set_index(c.STORE_ID)[column].reindex(ids)
-
+    recent = newer.stores.set_index(c.STORE_ID).reindex(stores[c.STORE_ID])
     earlier = (series.dates < newer.dates[0])[None, :] & np.isfinite(y)
     active = np.where(earlier, y != 0, False).sum(axis=1)
-    stores[c.ACTIVE_DAYS] = active + of(newer.stores, c.ACTIVE_DAYS).fillna(0).to_numpy(int)
+    stores[c.ACTIVE_DAYS] = active + recent[c.ACTIVE_DAYS].fillna(0).to_numpy(int)
     began = np.isfinite(y).argmax(axis=1)
     stores[c.FIRST_DATE] = series.dates[began].astype("datetime64[us]")
     sold_before = np.where(earlier & (y != 0), np.arange(y.shape[1]), -1).max(axis=1)
     before = np.where(sold_before >= 0, sold_before, began)
-    last_before = pd.Series(series.dates[before].astype("datetime64[us]"), ids)
-    last = of(newer.stores, c.LAST_DATE).astype("datetime64[us]").fillna(last_before)
+    last_before = pd.Series(series.dates[before].astype("datetime64[us]"), recent.index)
+    last = recent[c.LAST_DATE].astype("datetime64[us]").fillna(last_before)
     stores[c.LAST_DATE] = last.to_numpy()
     length = y.shape[1] - began
     stores[c.ZERO_SHARE] = 1.0 - (y > 0).sum(axis=1) / length

@@ -41,24 +41,44 @@ class Incumbent:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """Something that is held against a new model.
+
+    Attributes:
+        code: what it is; whoever tells it in another language goes by it.
+        sentence: the same in English.
+        figures: numbers and names of the sentence.
+    """
+
+    code: str
+    sentence: str
+    figures: Mapping[str, float | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What the gate says.
 
     Attributes:
-        reasons: why the new model stays a challenger; none for one that takes charge.
+        findings: why the new model stays a challenger; none for one that takes charge.
         figures: what was compared: `wape` of the new model, `champion_wape` on the same
             store-days, their number `store_days`; percent. Empty without a model in charge.
         champion: version of the model in charge; empty without one.
     """
 
-    reasons: tuple[str, ...]
+    findings: tuple[Finding, ...]
     figures: Mapping[str, float] = field(default_factory=dict)
     champion: str = ""
 
     @property
     def passed(self) -> bool:
         """Whether there is nothing against it."""
-        return not self.reasons
+        return not self.findings
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The findings as sentences."""
+        return tuple(finding.sentence for finding in self.findings)
 
 
 @dataclass(frozen=True)
@@ -93,56 +113,67 @@ def judge(
         settings: the bounds.
         report: the band of the coverage.
     """
-    reasons = _by_itself(new.measured, settings) + coverage.gate_reasons(new.coverage, report)
+    findings = _by_itself(new.measured, settings)
+    code = f"intervals_{coverage.flag(new.coverage)}"
+    findings += [Finding(code, told) for told in coverage.gate_reasons(new.coverage, report)]
     if incumbent is None:
-        return Verdict(tuple(reasons))
+        return Verdict(tuple(findings))
     obstacle = _obstacle(new, incumbent)
-    if obstacle:
-        return Verdict((*reasons, obstacle), champion=incumbent.version)
+    if obstacle is not None:
+        return Verdict((*findings, obstacle), champion=incumbent.version)
     figures = compare(new, incumbent.fleet)
     limit = figures["champion_wape"] * (1 + settings.wape_margin / 100)
     if not figures["wape"] <= limit:
-        reasons.append(
+        sentence = (
             f"WAPE {figures['wape']:.2f} % against {figures['champion_wape']:.2f} % of champion "
             f"version {incumbent.version} on the same {figures['store_days']:,.0f} store-days, "
             f"expected at most {limit:.2f} %"
         )
-    return Verdict(tuple(reasons), figures, incumbent.version)
+        told = {**figures, "limit": limit, "version": incumbent.version}
+        findings.append(Finding("champion_better", sentence, told))
+    return Verdict(tuple(findings), figures, incumbent.version)
 
 
-def _by_itself(measured: Mapping[str, float], settings: GateSettings) -> list[str]:
+def _by_itself(measured: Mapping[str, float], settings: GateSettings) -> list[Finding]:
     """What can be said without a model to compare with; a missing figure passes nothing."""
     success, bias = measured["success_rate"], measured["bias"]
     wape, naive = measured["wape"], measured["naive_wape"]
     found = []
     if not success >= settings.min_success_rate:
-        found.append(
-            f"success rate {success:.1f} %, expected at least {settings.min_success_rate:g} %"
-        )
+        least = settings.min_success_rate
+        sentence = f"success rate {success:.1f} %, expected at least {least:g} %"
+        found.append(Finding("success_rate", sentence, {"found": success, "limit": least}))
     if not abs(bias) <= settings.max_bias:
-        found.append(f"bias {bias:+.1f} %, expected within {settings.max_bias:g} % of 0")
+        sentence = f"bias {bias:+.1f} %, expected within {settings.max_bias:g} % of 0"
+        found.append(Finding("bias", sentence, {"found": bias, "limit": settings.max_bias}))
     if not wape <= naive:
-        found.append(f"WAPE {wape:.2f} %, expected at most the {naive:.2f} % of the naive forecast")
+        sentence = f"WAPE {wape:.2f} %, expected at most the {naive:.2f} % of the naive forecast"
+        found.append(Finding("naive_better", sentence, {"found": wape, "limit": naive}))
     return found
 
 
-def _obstacle(new: Tested, incumbent: Incumbent) -> str:
-    """Why the two cannot be compared; nothing where they can."""
+def _obstacle(new: Tested, incumbent: Incumbent) -> Finding | None:
+    """Why the two cannot be compared; None where they can."""
+    told = {"version": incumbent.version}
     name = f"champion version {incumbent.version}"
     if incumbent.fleet is None:
-        return f"{name} could not be measured on this window: {incumbent.problem}"
+        sentence = f"{name} could not be measured on this window: {incumbent.problem}"
+        return Finding("not_measured", sentence, told)
     recipe = incumbent.fleet.recipe
     if recipe["target"] != new.target:
-        return f"target {new.target}, expected {recipe['target']} as {name}"
+        sentence = f"target {new.target}, expected {recipe['target']} as {name}"
+        return Finding("other_target", sentence, told)
     if recipe["horizon"] != new.study.horizon:
-        return f"horizon {new.study.horizon}, expected {recipe['horizon']} as {name}"
+        sentence = f"horizon {new.study.horizon}, expected {recipe['horizon']} as {name}"
+        return Finding("other_horizon", sentence, told)
     origin = new.study.series.dates[new.study.windows[-1]]
     if incumbent.fleet.trained_until > origin:
-        return (
+        sentence = (
             f"the test window begins after {origin} and {name} has learned from days up to "
             f"{incumbent.fleet.trained_until}: it cannot be measured on days that it has seen"
         )
-    return ""
+        return Finding("has_seen_window", sentence, told)
+    return None
 
 
 def compare(new: Tested, other: FleetModel) -> dict[str, float]:
@@ -169,11 +200,21 @@ def compare(new: Tested, other: FleetModel) -> dict[str, float]:
     }
 
 
-def as_table(verdict: Verdict) -> dict[str, Any]:
-    """The verdict as JSON, for the report and for people."""
+def as_table(verdict: Verdict, measured: Mapping[str, float]) -> dict[str, Any]:
+    """The verdict as JSON, for the report and for people.
+
+    Args:
+        verdict: of the gate.
+        measured: aggregate metrics of the run that was judged. Its WAPE stands with the verdict:
+            by it a report tells whether the verdict is on its own run.
+    """
     return {
         "status": PASSED if verdict.passed else FAILED,
         "reasons": list(verdict.reasons),
+        "findings": [
+            {"code": finding.code, "figures": dict(finding.figures)} for finding in verdict.findings
+        ],
+        "judged_wape": measured["wape"],
         "champion": verdict.champion,
         **verdict.figures,
     }

@@ -39,6 +39,32 @@ def weights_frame(study: Study, result: Backtest) -> pd.DataFrame:
     )
 
 
+def importance_frame(study: Study, result: Backtest) -> pd.DataFrame:
+    """What the learners of the refit look at.
+
+    Returns:
+        The columns of `columns.IMPORTANCE`: for each learner, in the settings' order, the share of
+        each feature in percent, the largest first. For a store's own kind of model it is the mean
+        over the stores. No row for a learner that was fitted for nobody.
+    """
+    rows = []
+    for name in study.settings.candidates:
+        size = result.sizes.get(name)
+        models = result.fits.by[(name, size), study.last].models if size is not None else {}
+        for feature, share in _mean_importance(list(models.values())):
+            rows.append((name, feature, share))
+    return pd.DataFrame(rows, columns=list(c.IMPORTANCE)).astype({c.SHARE: float})
+
+
+def _mean_importance(models: list[Model]) -> list[tuple[str, float]]:
+    """Mean share of each feature, percent, the largest first."""
+    total: dict[str, float] = {}
+    for model in models:
+        for feature, share in model.importance().items():
+            total[feature] = total.get(feature, 0.0) + share / len(models)
+    return sorted(total.items(), key=lambda item: (-item[1], item[0]))
+
+
 def failures_frame(failures: list[Failure]) -> pd.DataFrame:
     """The ledger of failures, with the columns of `columns.FAILURES`."""
     rows = [(f.store_id, f.stage, f.error, f.traceback_hash) for f in failures]

@@ -25,11 +25,13 @@ class Regions:
     """The configured regions; a store's own goes before its city's, that before its country's.
 
     Attributes:
+        by_name: country code by a name that the data have for it, in plain form.
         by_country: region by country code.
         by_city: region by country code and city, the city in plain form.
         by_store: country and region by store id.
     """
 
+    by_name: Mapping[str, str]
     by_country: Mapping[str, str]
     by_city: Mapping[tuple[str, str], str]
     by_store: Mapping[str, Place]
@@ -41,6 +43,12 @@ class Regions:
         Raises:
             ConfigError: a country or region is unknown, or something stands in two regions.
         """
+        where = f"{GROUP}.countries"
+        by_name = [
+            (plain(name), check_country(country, where))
+            for name, country in settings.countries.items()
+        ]
+        named = _unique(by_name, where)
         where = f"{GROUP}.regions"
         by_country = [
             (check_country(country, where), check_region(country, region, where))
@@ -53,7 +61,8 @@ class Regions:
         ]
         stores = f"{GROUP}.store_regions"
         by_store = [(store, place) for place, store in _members(settings.store_regions, stores)]
-        return cls(_unique(by_country, where), _unique(by_city, cities), _unique(by_store, stores))
+        by_place = (_unique(by_city, cities), _unique(by_store, stores))
+        return cls(named, _unique(by_country, where), *by_place)
 
     def place(self, store_id: str, country: str | None, city: str | None) -> Place:
         """Country and region of a store, NOWHERE where its country is unknown.
@@ -65,7 +74,8 @@ class Regions:
         """
         if store_id in self.by_store:
             return self.by_store[store_id]
-        code = country_code(country)
+        written = plain(country) if isinstance(country, str) else ""
+        code = self.by_name.get(written) or country_code(country)
         if code is None:
             return NOWHERE
         town = plain(city) if isinstance(city, str) else ""

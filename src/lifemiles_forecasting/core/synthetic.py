@@ -7,7 +7,8 @@ series, and a store does not depend on how many others there are.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from lifemiles_forecasting.core.config import (
     RecursiveSettings,
     RidgeSettings,
 )
+from lifemiles_forecasting.core.events import TYPES
 from lifemiles_forecasting.core.series import Series
 
 KINDS = (
@@ -169,6 +171,50 @@ def describe(y: np.ndarray, dates: np.ndarray, names: pd.DataFrame) -> pd.DataFr
 def with_values(series: Series, y: np.ndarray) -> Series:
     """The same stores with other values; what the store table counts is counted anew."""
     return Series(y, series.dates, describe(y, series.dates, series.stores))
+
+
+def with_campaigns(
+    made: Synthetic,
+    partner: str,
+    starts: Sequence[int],
+    length: int,
+    lift: float,
+    name: str = "campaign",
+) -> tuple[Synthetic, pd.DataFrame]:
+    """The same stores, those of a partner selling more on the days of its campaigns; the plan.
+
+    Args:
+        made: stores without campaigns.
+        partner: its code.
+        starts: first days, counted from the first day of the series; they may lie ahead.
+        length: days of each campaign.
+        lift: what is sold more, relative to the same day without it.
+        name: of the campaigns.
+
+    Returns:
+        The stores, and the planned events with the columns of `columns.EVENTS`.
+
+    >>> made = generate_series(n_stores=2, noise=0)
+    >>> boosted, plan = with_campaigns(made, "P0", [10], length=3, lift=0.5)
+    >>> (boosted.series.y / made.series.y)[0, 8:15].round(3).tolist()
+    [1.0, 1.0, 1.5, 1.5, 1.5, 1.0, 1.0]
+    """
+    day, first = np.arange(made.expected.shape[1]), np.array(starts)
+    on = ((day >= first[:, None]) & (day < first[:, None] + length)).any(axis=0)
+    theirs = (made.series.stores[c.PARTNER_CODE] == partner).to_numpy()
+    factor = 1 + lift * (theirs[:, None] & on)
+    series = with_values(made.series, made.series.y * factor[:, : made.series.y.shape[1]])
+    begins = made.series.dates[0] + first
+    events = {
+        c.PARTNER_CODE: partner,
+        c.STORE_CODE: "",
+        c.START_DATE: begins,
+        c.END_DATE: begins + length - 1,
+        c.NAME: name,
+        c.VALUE: 1.0,
+    }
+    plan = pd.DataFrame(events)[list(c.EVENTS)].astype(TYPES)
+    return replace(made, series=series, expected=made.expected * factor), plan
 
 
 def to_panel(series: Series) -> pd.DataFrame:

@@ -6,6 +6,7 @@ are there: a store that failed, one too short to be attempted, one dormant, one 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,32 @@ def synthetic_warnings() -> pd.DataFrame:
     )
 
 
+def synthetic_importance() -> pd.DataFrame:
+    """Make up what the learners looked at; the name of a feature is hostile."""
+    shares = {"level": (40.0, 10.0), "weekday_mean_8": (35.0, 30.0), HOSTILE: (25.0, 60.0)}
+    rows = [
+        (name, feature, pair[k])
+        for k, name in enumerate(("direct", "local_catboost"))
+        for feature, pair in shares.items()
+    ]
+    return pd.DataFrame(rows, columns=list(c.IMPORTANCE))
+
+
+def synthetic_verdict(metrics: Mapping[str, float]) -> dict[str, Any]:
+    """Make up what the gate said of such a run.
+
+    Args:
+        metrics: its aggregate metrics.
+    """
+    return {
+        "status": "failed",
+        "reasons": ["bias -12.3 %, expected within 10 % of 0"],
+        "findings": [{"code": "bias", "figures": {"found": -12.3, "limit": 10.0}}],
+        "judged_wape": metrics["wape"],
+        "champion": "3",
+    }
+
+
 def _week(days: pd.DatetimeIndex) -> np.ndarray:
     growth = 1 + np.arange(len(days)) / 1000
     return np.array([1.0, 0.9, 0.95, 1.1, 1.3, 1.6, 1.4])[days.day_of_week] * growth
@@ -118,7 +145,7 @@ def _stores(n: int, days: pd.DatetimeIndex) -> pd.DataFrame:
             c.STORE_CODE: code,
             c.PARTNER_NAME: "Aliado " + partner,
             c.STORE_NAME: name,
-            c.COUNTRY: "Estados Unidos",
+            c.COUNTRY: np.where(number % 3 == 2, "Colombia", "Estados Unidos"),
             c.CITY: "Centro",
             c.FIRST_DATE: days[0],
             c.LAST_DATE: days[-1],

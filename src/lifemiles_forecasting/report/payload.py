@@ -1,4 +1,9 @@
-"""What the report's script needs, as compact JSON that is safe inside a page."""
+"""What the report's scripts need, as compact JSON that is safe inside a page.
+
+Sums over partners and countries are made here, of every store. Single stores are in the page as
+far as there is room: their number is bounded by the values that they take, so that the page stays
+below a size whatever the horizon; the largest forecasts come first.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +16,19 @@ import numpy as np
 import pandas as pd
 
 from lifemiles_forecasting.core import columns as c
-from lifemiles_forecasting.core.quality import BLEND, RunFrames, TestWindow
-from lifemiles_forecasting.report.figures import partner_series
+from lifemiles_forecasting.core.intervals import NAMES
+from lifemiles_forecasting.core.quality import RunFrames
+from lifemiles_forecasting.core.totals import EVERY, totals
+from lifemiles_forecasting.report.days import Days, wide
 
-# What keeps the file below 15 MB; the report says how many stores it leaves out.
-MAX_SERIES = 1500
-MAX_WEIGHTS = 5_000  # stores whose weights are in the page
 HISTORY_DAYS = 365
-_BANDS = ("lower_80", "upper_80", "lower_95", "upper_95")
+# A value takes about five bytes: these keep 1,200 stores below 15 MB and any number below 20 MB.
+MAX_LISTED_VALUES = 1_200_000  # recent days, test window and days ahead of the listed stores
+MAX_SERIES_VALUES = 1_000_000  # history and intervals of the largest of them
+MAX_WEIGHTS = 5_000  # stores whose weights are in the page
+MAX_BANDS = 400  # groups of stores (partners, countries, pairs) whose total has a band
+TEXT = (c.STORE_ID, c.PARTNER_CODE, c.STORE_NAME, c.CITY, c.COUNTRY, c.STORE_CLASS, c.STATUS)
+FACTS = (*TEXT, c.REASON, "quality", "champion", "test_r2", "test_smape", "test_wape")
 _UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 _UNSAFE_PATTERN = re.compile("[<>&\u2028\u2029]")
 
@@ -35,22 +45,37 @@ def safe_json(value: Any) -> str:
     return _UNSAFE_PATTERN.sub(lambda match: _UNSAFE[match.group()], text)
 
 
-def store_rows(table: pd.DataFrame, stores: pd.DataFrame) -> list[list[Any]]:
-    """One row per store for the table, the largest forecast first.
+def listed_stores(table: pd.DataFrame, days: Days) -> list[str]:
+    """Ids of the stores that are in the page one by one, the largest forecast first."""
+    most = MAX_LISTED_VALUES // (2 * days.horizon + 7 * days.weeks)
+    rows = table.sort_values(["forecast_total", c.STORE_ID], ascending=[False, True])
+    return rows[c.STORE_ID].head(most).tolist()
+
+
+def store_rows(table: pd.DataFrame, days: Days, store_ids: list[str]) -> list[list[Any]]:
+    """One row for each of those stores.
 
     Returns:
-        `[store_id, partner_code, store_name, city, country, class, status, reason, quality,
-        champion, r2, smape, wape, forecast_total]` each.
+        The values of FACTS, then three lists of days: what was sold last (null before its first
+        day), the forecast of the test window (null without one) and that of the days ahead.
     """
-    names = stores[[c.STORE_ID, c.STORE_NAME, c.CITY, c.COUNTRY]]
-    rows = table.merge(names, on=c.STORE_ID, how="left")
-    rows = rows.sort_values(["forecast_total", c.STORE_ID], ascending=[False, True])
-    text = [c.STORE_ID, c.PARTNER_CODE, c.STORE_NAME, c.CITY, c.COUNTRY, c.STORE_CLASS, c.STATUS]
-    text += [c.REASON, "quality", "champion"]
-    digits = {"test_r2": 3, "test_smape": 1, "test_wape": 1, "forecast_total": 2}
-    columns = [rows[name].astype(object).where(rows[name].notna(), "").tolist() for name in text]
-    columns += [rows[name].astype(float).round(n).tolist() for name, n in digits.items()]
-    return [list(row) for row in zip(*columns, strict=True)]
+    names = days.stores[[c.STORE_ID, c.STORE_NAME, c.CITY, c.COUNTRY]]
+    facts = table.merge(names, on=c.STORE_ID, how="left").set_index(c.STORE_ID, drop=False)
+    facts = facts.loc[store_ids]
+    digits = {"test_r2": 3, "test_smape": 1, "test_wape": 1}
+    columns = [
+        facts[name].astype(float).round(digits[name]).tolist()
+        if name in digits
+        else facts[name].astype(object).where(facts[name].notna(), "").tolist()
+        for name in FACTS
+    ]
+    at = pd.Index(days.stores[c.STORE_ID]).get_indexer(store_ids)
+    recent, forecast = _short(days.recent[at]), _short(days.forecast[at])
+    tested = _short(days.tested[at])
+    series = [
+        [_compact(recent[k]), _whole(tested[k]), _compact(forecast[k])] for k in range(len(at))
+    ]
+    return [[*row, *own] for row, own in zip(zip(*columns, strict=True), series, strict=True)]
 
 
 def weights_payload(table: pd.DataFrame, store_ids: list[str]) -> dict[str, Any]:
@@ -73,45 +98,77 @@ def weights_payload(table: pd.DataFrame, store_ids: list[str]) -> dict[str, Any]
     }
 
 
-def partner_payload(frames: RunFrames) -> dict[str, Any]:
-    """Daily history and forecast sums by partner, the largest forecast first."""
-    history, ahead = partner_series(frames)
-    history = history.tail(HISTORY_DAYS)
-    order = ahead.sum().sort_values(ascending=False).index
-    first_name = frames.stores.groupby(c.PARTNER_CODE, observed=True)[c.PARTNER_NAME].first()
-    return {
-        "history_start": _day(history.index[0]),
-        "forecast_start": _day(ahead.index[0]),
-        "partners": [
-            {
-                "code": str(code),
-                "name": str(first_name.get(code, "") or ""),
-                "history": history[code].round(2).tolist(),
-                "forecast": ahead[code].round(2).tolist(),
-            }
-            for code in order
-        ],
-    }
-
-
-def series_payload(frames: RunFrames, store_ids: list[str]) -> dict[str, Any]:
-    """Daily series of those stores, as far as the report has room: the first `MAX_SERIES`.
+def cells_payload(days: Days) -> dict[str, Any]:
+    """Daily sums over the stores of each partner and country, the largest forecast first.
 
     Returns:
-        `start` (first day of the history), `test_start`, `forecast_start`, and by store `o` (days
-        from `start` to the store's first), `h` (history), `t` (test-window forecast or null), `f`
-        (forecast) and `b` (lower and upper 80, lower and upper 95).
+        `start` (first day of the history), `names` (of the partners, by code) and `cells`:
+        `partner, country, stores, tested` (how many have a test window), `history, forecast`, and
+        of the test window `actual, expected, missed` (the sum of the stores' absolute errors).
     """
-    kept = store_ids[:MAX_SERIES]
-    window = TestWindow.of(frames.backtest)
-    last = frames.panel[c.DATE].max()
-    recent = frames.panel[frames.panel[c.DATE] > last - pd.Timedelta(days=HISTORY_DAYS)]
-    history = _wide(recent, c.Y, kept)
-    ahead = {name: _wide(frames.forecasts, name, kept) for name in (c.FORECAST, *_BANDS)}
-    tested = pd.DataFrame(window.y_hat[BLEND], index=window.store_ids).reindex(kept)
-    past, test = _short(history.to_numpy()), _short(tested.to_numpy())
-    bands = [_short(ahead[name].to_numpy()) for name in _BANDS]
-    forecast = _short(ahead[c.FORECAST].to_numpy())
+    stores = days.stores
+    history = days.history[:, -HISTORY_DAYS:]
+    keys = [stores[c.PARTNER_CODE].astype(str), stores[c.COUNTRY].fillna(EVERY).astype(str)]
+    missed = np.abs(days.tested - days.actual)
+    cells = []
+    for (partner, country), index in stores.groupby(keys, sort=True).groups.items():
+        rows = index.to_numpy()
+        sums = {
+            "history": history[rows],
+            "forecast": days.forecast[rows],
+            "actual": days.actual[rows],
+            "expected": days.tested[rows],
+            "missed": missed[rows],
+        }
+        tested = int(np.isfinite(days.tested[rows]).all(axis=1).sum())
+        cell = {"partner": partner, "country": country, "stores": len(rows), "tested": tested}
+        # six digits: whole numbers of a large programme, cents of a small one
+        cell |= {name: _compact(_short(np.nansum(part, axis=0), 6)) for name, part in sums.items()}
+        cells.append(cell)
+    cells.sort(key=lambda cell: -sum(cell["forecast"]))
+    names = stores.dropna(subset=[c.PARTNER_NAME]).groupby(c.PARTNER_CODE)[c.PARTNER_NAME].first()
+    start = days.first_day - pd.Timedelta(days=history.shape[1])
+    return {"start": day(start), "names": names.to_dict(), "cells": cells}
+
+
+def bands_payload(frames: RunFrames) -> list[dict[str, Any]]:
+    """Bands of the totals and their measured errors, see `core.totals.Total`.
+
+    Returns:
+        `partner, country` ("" for every one), `days`, `bounds` and `test` (four lists of days in
+        the order of `intervals.NAMES`, or null), `held` (percent at 80 and 95, or null) and
+        `windows`: first and last day, stores, sold, forecast and error in percent.
+    """
+    return [
+        {
+            "partner": total.partner,
+            "country": total.country,
+            "days": total.days,
+            "bounds": _columns(total.bounds),
+            "test": _columns(total.test_bounds),
+            "held": total.held,
+            "windows": [
+                [day(one.first), day(one.last), one.stores, one.y, one.y_hat, one.error]
+                for one in total.windows.itertuples()
+            ],
+        }
+        for total in totals(frames, MAX_BANDS)
+    ]
+
+
+def series_payload(frames: RunFrames, days: Days, store_ids: list[str]) -> dict[str, Any]:
+    """History and intervals of those stores, as far as the report has room.
+
+    Returns:
+        `start` (first day of the history) and by store `o` (days from `start` to its first), `h`
+        (history) and `b` (lower and upper 80, lower and upper 95).
+    """
+    history = days.history[:, -HISTORY_DAYS:]
+    most = MAX_SERIES_VALUES // (history.shape[1] + len(NAMES) * days.horizon)
+    kept = store_ids[:most]
+    at = pd.Index(days.stores[c.STORE_ID]).get_indexer(kept)
+    past = _short(history[at])
+    bands = [_short(wide(frames.forecasts, name, kept)) for name in NAMES]
     stores = {}
     for row, store in enumerate(kept):
         known = np.flatnonzero(~np.isnan(past[row]))
@@ -119,16 +176,9 @@ def series_payload(frames: RunFrames, store_ids: list[str]) -> dict[str, Any]:
         stores[store] = {
             "o": offset,
             "h": _compact(past[row, offset:]),
-            "t": None if np.isnan(test[row]).any() else _compact(test[row]),
-            "f": _compact(forecast[row]),
             "b": [_compact(band[row]) for band in bands],
         }
-    return {
-        "start": _day(history.columns[0]),
-        "test_start": _day(window.dates[0]),
-        "forecast_start": _day(ahead[c.FORECAST].columns[0]),
-        "stores": stores,
-    }
+    return {"start": day(days.first_day - pd.Timedelta(days=past.shape[1])), "stores": stores}
 
 
 def flat(configuration: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -146,23 +196,34 @@ def flat(configuration: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     return out
 
 
-def _wide(rows: pd.DataFrame, value: str, store_ids: list[str]) -> pd.DataFrame:
-    rows = rows[rows[c.STORE_ID].isin(store_ids)]
-    wide = rows.pivot(index=c.STORE_ID, columns=c.DATE, values=value).sort_index(axis=1)
-    return wide.reindex(store_ids).astype(float)
+def day(value: Any) -> str:
+    """A day as ISO 8601.
+
+    >>> day(pd.Timestamp("2017-12-31"))
+    '2017-12-31'
+    """
+    return pd.Timestamp(value).strftime("%Y-%m-%d")
 
 
-def _short(values: np.ndarray) -> np.ndarray:
-    """Four significant digits: what a chart can show, at half the size."""
+def _short(values: np.ndarray, significant: int = 4) -> np.ndarray:
+    """So many significant digits: four are what a chart can show, at half the size."""
     with np.errstate(divide="ignore", invalid="ignore"):
         magnitude = np.floor(np.log10(np.abs(values)))
-    digits = np.where(np.isfinite(magnitude), 3 - magnitude, 0).clip(0, 6)
+    digits = np.where(np.isfinite(magnitude), significant - 1 - magnitude, 0).clip(0, 6)
     return np.round(values * 10**digits) / 10**digits
 
 
 def _compact(values: np.ndarray) -> list[float | int]:
     """Whole numbers as integers: `12` takes half the room of `12.0`."""
     return [int(value) if value.is_integer() else value for value in values.tolist()]
+
+
+def _whole(values: np.ndarray) -> list[float | int] | None:
+    return None if np.isnan(values).any() else _compact(values)
+
+
+def _columns(bounds: np.ndarray | None) -> list[list[float | int]] | None:
+    return None if bounds is None else [_compact(column) for column in _short(bounds, 6).T]
 
 
 def _finite(value: Any) -> Any:
@@ -173,7 +234,3 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
     return value
-
-
-def _day(value: Any) -> str:
-    return pd.Timestamp(value).strftime("%Y-%m-%d")

@@ -7,12 +7,14 @@ from typing import Any
 from kedro.pipeline import Pipeline, node
 
 from lifemiles_forecasting.pipelines.data_processing import nodes
+from lifemiles_forecasting.pipelines.groups import group
 
 
 def create_pipeline(**kwargs: Any) -> Pipeline:
     """Raw files to quarantine, panel, store table, row balance and plan of events."""
     settings = "params:data_processing"
-    return Pipeline(
+    return group(
+        "data_processing",
         [
             node(nodes.read_events, "events", "planned_events", name="read_events"),
             node(
@@ -53,5 +55,5 @@ def create_pipeline(**kwargs: Any) -> Pipeline:
                 "row_balance",
                 name="balance_rows",
             ),
-        ]
+        ],
     )

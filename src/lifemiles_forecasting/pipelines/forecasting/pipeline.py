@@ -6,6 +6,7 @@ from kedro.pipeline import Node, Pipeline
 
 from lifemiles_forecasting.pipelines import data_processing
 from lifemiles_forecasting.pipelines.forecasting import nodes
+from lifemiles_forecasting.pipelines.groups import described
 
 NAMESPACE = "scoring"
 SETTINGS = ("model_version", "model_alias", "stores", "target", "horizon", "events")
@@ -68,4 +69,5 @@ def in_namespace(pipeline: Pipeline, namespace: str, *shared: str) -> Pipeline:
     """
     parameters = {name for name in pipeline.inputs() if name.startswith("params:")}
     inputs = {"raw_transactions", "events", *shared}
-    return Pipeline(pipeline, namespace=namespace, inputs=inputs, parameters=parameters)
+    inner = described(pipeline.nodes)
+    return Pipeline(inner, namespace=namespace, inputs=inputs, parameters=parameters)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
+from lifemiles_forecasting.pipelines.groups import group
 from lifemiles_forecasting.pipelines.leak_audit.nodes import audit_leaks, refuse_leaks
 
 RUN_PARAMETERS = ("leak_audit", "modeling", "horizon", "min_samples", "seed")
@@ -11,7 +12,8 @@ RUN_PARAMETERS = ("leak_audit", "modeling", "horizon", "min_samples", "seed")
 
 def create_pipeline(**_: object) -> Pipeline:
     """Audit the panel of the last run."""
-    return Pipeline(
+    return group(
+        "leak_audit",
         [
             Node(
                 audit_leaks,

@@ -125,6 +125,13 @@ def describe_fits(
     )
 
 
+def measure_importance(study: Study, backtest_result: Backtest) -> pd.DataFrame:
+    """What the learners of the refit look at, in percent."""
+    from lifemiles_forecasting.core import packaging
+
+    return packaging.importance_frame(study, backtest_result)
+
+
 def forecast_stores(
     panel: pd.DataFrame, stores: pd.DataFrame, study: Study, backtest_result: Backtest
 ) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
+from lifemiles_forecasting.pipelines.groups import group
 from lifemiles_forecasting.pipelines.modeling import nodes
 
 RUN_PARAMETERS = ("modeling", "horizon", "min_samples", "max_stores", "seed", "resume")
@@ -12,7 +13,8 @@ RUN_PARAMETERS = ("modeling", "horizon", "min_samples", "max_stores", "seed", "r
 def create_pipeline(**_: object) -> Pipeline:
     """Chain study, backtest, forecasts and what goes to MLflow."""
     result, measured = ["study", "backtest_result"], ["aggregate_metrics", "coverage"]
-    return Pipeline(
+    models = group(
+        "modeling",
         [
             Node(
                 nodes.plan_training,
@@ -59,11 +61,23 @@ def create_pipeline(**_: object) -> Pipeline:
                 name="describe_fits",
             ),
             Node(
+                nodes.measure_importance,
+                inputs=result,
+                outputs="importance",
+                name="measure_importance",
+            ),
+            Node(
                 nodes.forecast_stores,
                 inputs=["panel", "stores", *result],
                 outputs=["forecasts", "forecasts_csv"],
                 name="forecast_stores",
             ),
+        ],
+        tags="modeling",
+    )
+    tracked = group(
+        "tracking",
+        [
             Node(
                 nodes.package_store_runs,
                 inputs=[*result, "store_metrics", "attempted"],
@@ -83,3 +97,4 @@ def create_pipeline(**_: object) -> Pipeline:
         ],
         tags="modeling",
     )
+    return models + tracked

@@ -41,9 +41,11 @@ def judge_model(  # noqa: PLR0913 - every run-time parameter is an input of its 
     settings, report = parse(GateSettings, gate), parse(ReportSettings, reporting)
     verdict = gates.judge(new, incumbent, settings, report)
     if max_stores is not None:
-        limited = f"trained on the {len(study.series.y):,} largest stores only (max_stores)"
-        verdict = replace(verdict, reasons=(limited, *verdict.reasons))
-    return verdict, gates.as_table(verdict)
+        stores = len(study.series.y)
+        sentence = f"trained on the {stores:,} largest stores only (max_stores)"
+        limited = gates.Finding("limited", sentence, {"stores": stores})
+        verdict = replace(verdict, findings=(limited, *verdict.findings))
+    return verdict, gates.as_table(verdict, aggregate_metrics)
 
 
 def register_model(  # noqa: PLR0913 - every part of the model is an input of its own

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
+from lifemiles_forecasting.pipelines.groups import group
 from lifemiles_forecasting.pipelines.registration import nodes
 
 SETTINGS = ("gate", "reporting", "target", "max_stores")
@@ -12,7 +13,8 @@ SETTINGS = ("gate", "reporting", "target", "max_stores")
 def create_pipeline(**_: object) -> Pipeline:
     """Judge the new model against the one in charge, then register it."""
     run = {name: name for name in ("study", "backtest_result", "panel", "stores")}
-    return Pipeline(
+    return group(
+        "registration",
         [
             Node(
                 nodes.judge_model,

@@ -67,6 +67,8 @@ def build_report(  # noqa: PLR0913, PLR0917 - every part of the report is an inp
     coverage: pd.DataFrame,
     failures: pd.DataFrame,
     warnings: pd.DataFrame,
+    importance: pd.DataFrame,
+    gate_verdict: dict[str, Any] | None,
     row_balance: dict[str, Any],
     run_info: dict[str, str],
     **frames: pd.DataFrame,
@@ -80,6 +82,8 @@ def build_report(  # noqa: PLR0913, PLR0917 - every part of the report is an inp
         coverage: from `evaluate_stores`.
         failures: the ledger of failures.
         warnings: the ledger of warnings.
+        importance: what the learners look at.
+        gate_verdict: whether the model of the run takes charge; None where it was not judged.
         row_balance: where every raw row ended.
         run_info: id and name of the tracked run; empty without tracking.
         **frames: those of `core.quality.RunFrames`.
@@ -89,7 +93,8 @@ def build_report(  # noqa: PLR0913, PLR0917 - every part of the report is an inp
     """
     from lifemiles_forecasting.core.config import ReportSettings, parse
     from lifemiles_forecasting.core.quality import RunFrames, restored
-    from lifemiles_forecasting.report.html import ReportContent, render_report
+    from lifemiles_forecasting.report.content import ReportContent
+    from lifemiles_forecasting.report.html import render_report
 
     content = ReportContent(
         frames=RunFrames(**frames),
@@ -101,5 +106,7 @@ def build_report(  # noqa: PLR0913, PLR0917 - every part of the report is an inp
         configuration=parameters,
         run=run_info,
         warnings=warnings,
+        importance=importance,
+        verdict=gate_verdict,
     )
     return render_report(content, parse(ReportSettings, parameters["reporting"]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
+from lifemiles_forecasting.pipelines.groups import group
 from lifemiles_forecasting.pipelines.reporting.nodes import (
     build_report,
     draw_figures,
@@ -25,7 +26,8 @@ def create_pipeline(**_: object) -> Pipeline:
     """Chain metrics, figures and report."""
     frames = {name: name for name in FRAMES}
     measured = {name: name for name in ("store_metrics", "aggregate_metrics", "coverage")}
-    return Pipeline(
+    evaluation = group(
+        "evaluation",
         [
             Node(
                 evaluate_stores,
@@ -34,6 +36,11 @@ def create_pipeline(**_: object) -> Pipeline:
                 name="evaluate_stores",
                 tags="reporting",
             ),
+        ],
+    )
+    reporting = group(
+        "reporting",
+        [
             Node(
                 draw_figures,
                 inputs={
@@ -52,6 +59,8 @@ def create_pipeline(**_: object) -> Pipeline:
                     "parameters": "parameters",
                     "failures": "failures",
                     "warnings": "warnings",
+                    "importance": "importance",
+                    "gate_verdict": "gate_verdict",
                     "row_balance": "row_balance",
                     "run_info": "run_info",
                     **measured,
@@ -61,5 +70,6 @@ def create_pipeline(**_: object) -> Pipeline:
                 name="build_report",
                 tags="reporting",
             ),
-        ]
+        ],
     )
+    return evaluation + reporting

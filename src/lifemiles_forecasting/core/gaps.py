@@ -1,0 +1,69 @@
+"""Holes in the data: stores and partners that went without a row for long, and what went silent."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from lifemiles_forecasting.core import columns as c
+
+STORE_GAP = 14  # days without a row that are no longer ordinary for a store that sells most days
+DAY = pd.Timedelta(days=1)
+
+
+def store_gaps(panel: pd.DataFrame, stores: pd.DataFrame) -> pd.DataFrame:
+    """Long gaps of regular stores, between two days with transactions.
+
+    Args:
+        panel: `columns.PANEL`.
+        stores: `columns.STORES`.
+
+    Returns:
+        `store_id, first, last, days`: first and last day without a transaction, the longest gap
+        first; gaps of at least STORE_GAP days.
+    """
+    regular = stores.loc[stores[c.STORE_CLASS] == "regular", c.STORE_ID]
+    sold = panel[(panel[c.TRANSACTIONS] > 0) & panel[c.STORE_ID].isin(regular)]
+    return _gaps(sold, c.STORE_ID, STORE_GAP)
+
+
+def partner_gaps(panel: pd.DataFrame, stores: pd.DataFrame) -> pd.DataFrame:
+    """Days on which no store of a partner has a row: a closed day, or a file that is missing.
+
+    Args:
+        panel: `columns.PANEL`.
+        stores: `columns.STORES`.
+
+    Returns:
+        `partner_code, first, last, days`, the longest first.
+    """
+    partner = stores.set_index(c.STORE_ID)[c.PARTNER_CODE]
+    sold = panel[panel[c.TRANSACTIONS] > 0]
+    sold = sold.assign(**{c.PARTNER_CODE: sold[c.STORE_ID].map(partner)})
+    return _gaps(sold.drop_duplicates([c.PARTNER_CODE, c.DATE]), c.PARTNER_CODE, 1)
+
+
+def dormant_stores(panel: pd.DataFrame, stores: pd.DataFrame) -> pd.DataFrame:
+    """Stores that have stopped selling.
+
+    Returns:
+        `store_id, partner_code, last_date, days, sold`: days since the last transaction, and all
+        that they ever sold, target units; the largest first.
+    """
+    asleep = stores[stores[c.STORE_CLASS] == "dormant"]
+    sold = panel.groupby(c.STORE_ID)[c.Y].sum()
+    silent = (panel[c.DATE].max() - asleep[c.LAST_DATE]).dt.days
+    table = asleep[[c.STORE_ID, c.PARTNER_CODE, c.LAST_DATE]].assign(
+        days=silent, sold=asleep[c.STORE_ID].map(sold).astype(float)
+    )
+    return table.sort_values(["sold", c.STORE_ID], ascending=[False, True], ignore_index=True)
+
+
+def _gaps(sold: pd.DataFrame, key: str, least: int) -> pd.DataFrame:
+    days = sold.sort_values([key, c.DATE])
+    before = days.groupby(key)[c.DATE].shift()
+    missing = (days[c.DATE] - before).dt.days - 1
+    table = pd.DataFrame(
+        {key: days[key], "first": before + DAY, "last": days[c.DATE] - DAY, "days": missing}
+    )[missing >= least]
+    table = table.sort_values(["days", key, "first"], ascending=[False, True, True])
+    return table.astype({"days": int}).reset_index(drop=True)

@@ -1,0 +1,107 @@
+"""Holes in the data, against a plain walk over the days."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lifemiles_forecasting.core import columns as c
+from lifemiles_forecasting.core import gaps
+
+START = pd.Timestamp("2024-01-01")
+
+
+def panel_of(sold):
+    """A panel from `{store: [transactions by day]}`."""
+    parts = [
+        pd.DataFrame(
+            {
+                c.STORE_ID: store,
+                c.DATE: pd.date_range(START, periods=len(days)),
+                c.TRANSACTIONS: days,
+            }
+        )
+        for store, days in sold.items()
+    ]
+    panel = pd.concat(parts, ignore_index=True)
+    return panel.assign(**{c.Y: panel[c.TRANSACTIONS] * 2.0})
+
+
+def stores_of(panel, partner=None, kind="regular"):
+    ids = panel[c.STORE_ID].unique()
+    last = panel[panel[c.TRANSACTIONS] > 0].groupby(c.STORE_ID)[c.DATE].max()
+    return pd.DataFrame(
+        {
+            c.STORE_ID: ids,
+            c.PARTNER_CODE: [partner or store[0] for store in ids],
+            c.STORE_CLASS: kind,
+            c.LAST_DATE: pd.to_datetime(pd.Series([last.get(store) for store in ids])),
+        }
+    )
+
+
+def walked(days, least):
+    """Runs of days without a transaction between two that have some, day by day."""
+    found, run, seen = [], 0, False
+    for number, count in enumerate(days):
+        if count > 0:
+            if seen and run >= least:
+                found.append((START + pd.Timedelta(days=number - run), run))
+            run, seen = 0, True
+        else:
+            run += 1
+    return found
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.lists(st.integers(0, 1), min_size=3, max_size=60), min_size=1, max_size=4))
+def test_gaps_are_those_of_a_walk(stores):
+    panel = panel_of({f"A_{k}": days for k, days in enumerate(stores)})
+    found = gaps.store_gaps(panel, stores_of(panel))
+    mine = {(row.store_id, row.first, row.days) for row in found.itertuples()}
+    expected = {
+        (f"A_{k}", first, run)
+        for k, days in enumerate(stores)
+        for first, run in walked(days, gaps.STORE_GAP)
+    }
+    assert mine == expected
+    assert (found["last"] - found["first"]).dt.days.add(1).tolist() == found["days"].tolist()
+    assert found["days"].is_monotonic_decreasing
+
+
+def test_only_regular_stores_have_gaps():
+    panel = panel_of({"A_1": [1, *[0] * 20, 1]})
+    assert len(gaps.store_gaps(panel, stores_of(panel))) == 1
+    assert gaps.store_gaps(panel, stores_of(panel, kind="intermittent")).empty
+
+
+def test_partner_gap_is_a_day_on_which_none_of_its_stores_sold():
+    panel = panel_of({"A_1": [1, 0, 0, 1, 1], "A_2": [1, 0, 1, 0, 1], "B_1": [1, 0, 0, 0, 1]})
+    found = gaps.partner_gaps(panel, stores_of(panel))
+    day = pd.Timedelta(days=1)
+    assert found.to_numpy().tolist() == [
+        ["B", START + day, START + 3 * day, 3],
+        ["A", START + day, START + day, 1],
+    ]
+
+
+def test_dormant_stores_come_with_their_silence():
+    panel = panel_of({"A_1": [3, *[0] * 80], "A_2": [5, 1, *[0] * 79], "A_3": [1] * 81})
+    stores = stores_of(panel)
+    stores[c.STORE_CLASS] = np.where(stores[c.STORE_ID] == "A_3", "regular", "dormant")
+    found = gaps.dormant_stores(panel, stores)
+    assert found[[c.STORE_ID, "days", "sold"]].to_numpy().tolist() == [
+        ["A_2", 79, 12.0],
+        ["A_1", 80, 6.0],
+    ]
+
+
+@pytest.mark.parametrize("function", [gaps.store_gaps, gaps.partner_gaps, gaps.dormant_stores])
+def test_inputs_stay_as_they_are(function):
+    panel = panel_of({"A_1": [1, *[0] * 20, 1]})
+    stores = stores_of(panel)
+    before = panel.copy(), stores.copy()
+    function(panel, stores)
+    pd.testing.assert_frame_equal(panel, before[0])
+    pd.testing.assert_frame_equal(stores, before[1])
