@@ -26,6 +26,8 @@ PHASES = {
     "reporting": "data/08_reporting",
 }
 PATIENCE = 120  # seconds; a run that takes longer hangs
+# with which code a run ends; click turns Ctrl-C into 1
+ENDS = {signal.SIGKILL: -signal.SIGKILL, signal.SIGTERM: 128 + signal.SIGTERM, signal.SIGINT: 1}
 READERS = {
     ".parquet": pd.read_parquet,
     ".csv": pd.read_csv,
@@ -81,8 +83,7 @@ def kill_run(project: Any, arguments: tuple[str, ...], kill: Kill) -> None:
         code = process.wait(PATIENCE)
     _, left = psutil.wait_procs(workers, PATIENCE)
     assert not left, "worker processes have outlived their run"
-    expected = -kill.number if kill.number == signal.SIGKILL else 128 + kill.number
-    assert code == expected
+    assert code == ENDS[kill.number]
 
 
 def check_outputs(project: Any) -> None:

@@ -188,7 +188,7 @@ def keys(study):
     jobs = [_job(study, variant, study.last, keep=True) for variant in OWN]
     one = np.arange(len(study.attempted)) == 3
     (task,) = _store_tasks(study, at, one)
-    return (lambda task: Reuse(study, at, jobs).own_key(task, jobs)), task, jobs
+    return Reuse(study, at, [], jobs).own_key, task, jobs
 
 
 def test_key_covers_every_value_that_a_store_learns_from(keys):

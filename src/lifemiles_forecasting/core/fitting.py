@@ -168,7 +168,7 @@ def fit(
     pooled = [job for job in jobs if job.variant[0] in POOLED]
     local = [job for job in jobs if job.variant[0] in LOCAL]
     own = _store_tasks(study, at, study.attempted if stores is None else stores) if local else []
-    reuse = Reuse(study, at, jobs)
+    reuse = Reuse(study, at, pooled, local)
     fits = Fits(np.zeros(len(study.series.y)), work=reuse.work)
     calls = {job.key: _pooled_call(study, job, at[job.cutoff]) for job in pooled}
     by_job, by_store = _fit_missing(study, reuse, calls, (pooled, local, own))
@@ -199,7 +199,7 @@ def _fit_missing(
     """
     pooled, local, own = wanted
     keys = {job.key: reuse.pooled_key(job, _sample(study, job)) for job in pooled}
-    own_keys = {task.store: reuse.own_key(task, local) for task in own}
+    own_keys = {task.store: reuse.own_key(task) for task in own}
     by_job = {job.key: (reuse.find(keys[job.key], unpack_pooled, job), 0.0) for job in pooled}
     by_store = {
         task.store: (reuse.find(own_keys[task.store], unpack_own, task, local), 0.0) for task in own

@@ -111,16 +111,24 @@ class Reuse:
     Args:
         study: what is modelled.
         at: the features of every cutoff.
-        jobs: what is to be fitted.
+        pooled, local: what is to be fitted over all stores, and for each of them.
     """
 
-    def __init__(self, study: Study, at: Mapping[int, Features], jobs: Sequence[Job]) -> None:
+    def __init__(
+        self,
+        study: Study,
+        at: Mapping[int, Features],
+        pooled: Sequence[Job],
+        local: Sequence[Job],
+    ) -> None:
         self._study, self._store, self._resume = study, study.fits, study.resume
+        self._local = local
         self.work = Work()
         if self._store is None:
             return
-        kinds = {job.variant[0] for job in jobs}
+        kinds = {job.variant[0] for job in pooled}
         self._software = self._store.software
+        self._own = digest(self._software, local)
         if "direct" in kinds:
             self._rows = digest(study.rows)
             self._at = {cutoff: digest(features) for cutoff, features in at.items()}
@@ -138,21 +146,21 @@ class Reuse:
             return digest(*given, history.y, history.dates, history.partner, self._calendar)
         return digest(*given, self._rows, self._at[job.cutoff])
 
-    def own_key(self, task: StoreTask, jobs: Sequence[Job]) -> str:
+    def own_key(self, task: StoreTask) -> str:
         """Of a store's own models; empty without a store.
 
         Features that look at other stores are not among what these models see.
         """
         if self._store is None:
             return ""
-        seen = [job for job in jobs if len(task.known(job))]
+        seen = [job for job in self._local if len(task.known(job))]
         used = sorted({column for job in seen for column in job.columns.tolist()})
         ahead = {
             cutoff: (X[:, used], base, scale)
             for cutoff, (X, base, scale) in task.at.items()
             if cutoff in {job.cutoff for job in seen}
         }
-        return digest(self._software, jobs, task.X[:, used], task.y, task.base, task.due, ahead)
+        return digest(self._own, task.X[:, used], task.y, task.base, task.due, ahead)
 
     def find(self, key: str, unpack: Callable[..., T], *args: Any) -> T | None:
         """What was kept under a key, unless everything is to be trained anew."""
