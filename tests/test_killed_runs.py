@@ -30,10 +30,13 @@ def test_killed_runs_are_gone_on_with(copy_project, tmp_path, undisturbed, argum
     # each gets further than the one before
     kill_run(project, arguments, Kill("training", int(rng.integers(2, files["training"] // 2))))
     check_outputs(project)
-    assert 0 < len(kept_fits(project)) < files["training"]
+    kept = kept_fits(project)
+    assert 0 < len(kept) < files["training"]
     for phase in ("logging", "writing"):
         kill_run(project, arguments, Kill(phase, int(rng.integers(1, files[phase] // 2))))
         check_outputs(project)
     assert resume(project, arguments, RECORD_FILE) == set()  # all training had been done
+    del kept[RECORD_FILE]
+    assert kept.items() <= kept_fits(project).items()  # none of them was made once more
     ledger = check_resumed(project, undisturbed, 3, RECORD_FILE)
     assert ledger["why"].tolist() == ["nothing changed"] * STORES
