@@ -7,9 +7,9 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 import pytest
-from conftest import SAMPLE
 
 ROOT = Path(__file__).parents[1]
+SAMPLE = ROOT / "data" / "01_raw" / "transactions"
 PAGE = (ROOT / "docs" / "bring_your_data.md").read_text(encoding="utf-8")
 DAYS = pd.date_range("2017-09-01", periods=4)
 

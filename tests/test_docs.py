@@ -216,12 +216,13 @@ def test_command_runs(command, trained, monkeypatch):
     assert done.output
 
 
-def test_restore_drill_runs_as_it_is_written(trained, tmp_path):
+def test_restore_drill_runs_as_it_is_written(trained, tmp_path, monkeypatch):
     (drill,) = [block for block in blocks("") if "/tmp/drill" in block.text]
     backup = tmp_path / "backups" / "today.tar.gz"
     backup.parent.mkdir()
-    done = trained.project.kedro("tracking", "backup", str(backup))
-    assert done.returncode == 0, done.stderr
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", trained.project.tracking_uri)
+    done = CliRunner().invoke(cli, ["tracking", "backup", str(backup)])
+    assert done.exit_code == 0, done.output
     script = drill.text.replace("/tmp/drill", str(tmp_path / "drill"))
     script = script.replace("/backups/$(date +%F).tar.gz", str(backup))
     shell = subprocess.run(

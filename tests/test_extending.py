@@ -2,13 +2,15 @@
 
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import PACKAGE
 from mlflow.tracking import MlflowClient
 
 from lifemiles_forecasting.core.calendar import NAMES, Calendar
@@ -17,7 +19,7 @@ from lifemiles_forecasting.core.series import Series
 from lifemiles_forecasting.tracking.fleet import read_fleet
 from lifemiles_forecasting.tracking.names import REGISTERED_MODEL
 
-ROOT = Path(__file__).parents[1]
+ROOT, PACKAGE = Path(__file__).parents[1], "lifemiles_forecasting"
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 SECTIONS = re.split(r"^## ", PAGE, flags=re.M)[1:]
 WRITTEN = {"CJGRO": "EE. UU.", "CJFRE": "Gran Bretaña"}  # what the files call the countries
@@ -59,9 +61,11 @@ def extended(copy_project, few_stores, tmp_path_factory):
         rows = pd.read_csv(file, dtype=str, keep_default_na=False)
         rows.assign(Country=rows["Partner Code"].map(WRITTEN)).to_csv(raw / file.name, index=False)
     own_code = {"PYTHONPATH": str(project.folder / "src")}
-    done = project.kedro("run", "--env=quick", "--params=raw_transactions=raw", **own_code)
+    done = project.kedro(
+        "run", "--env=quick", "--params=raw_transactions=raw,modeling.workers=1", **own_code
+    )
     assert done.returncode == 0, done.stderr
-    few = "--params=leak_audit.stores=8,leak_audit.origins=1"
+    few = "--params=leak_audit.stores=8,leak_audit.origins=1,modeling.workers=1"
     audited = project.kedro("run", "--pipelines=leak_audit", few, **own_code)
     assert audited.returncode == 0, audited.stderr
     return project
@@ -84,6 +88,15 @@ def test_there_are_four_changes_of_at_most_fifteen_lines():
     for title, section in zip(titles, SECTIONS, strict=True):
         diff = "".join(changes(section).values())
         assert 0 < len(re.findall(r"^[+-]", diff, flags=re.M)) <= 15, title
+
+
+def test_the_changed_code_is_in_the_project_s_style(extended):
+    for what in (("check",), ("format", "--check")):
+        command = [sys.executable, "-m", "ruff", *what, "--no-cache", "src"]
+        done = subprocess.run(
+            command, cwd=extended.folder, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout
 
 
 def test_the_metric_is_measured_for_every_store_and_for_the_run(extended, parent):
@@ -113,9 +126,13 @@ def test_the_candidate_is_tested_and_weighted(extended):
     assert row["y_hat"] == pytest.approx(same["y"].tail(8).median())
 
 
-def test_the_feature_is_learned_from_and_passes_the_audit(extended, client, parent, monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", extended.tracking_uri)
-    model = read_fleet(f"runs:/{parent.info.run_id}/{REGISTERED_MODEL}")
+def test_the_feature_is_learned_from_and_passes_the_audit(extended, client, parent):
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(extended.tracking_uri)  # whatever an earlier test has set
+    try:
+        model = read_fleet(f"runs:/{parent.info.run_id}/{REGISTERED_MODEL}")
+    finally:
+        mlflow.set_tracking_uri(before)
     assert "days_since_sale" in model.recipe["features"]["direct"]
     audit = pd.read_csv(extended.output("08_reporting/leak_audit.csv"))
     rows = audit[(audit["kind"] == "feature") & (audit["name"] == "days_since_sale")]

@@ -1,7 +1,6 @@
 """The notebooks, run from top to bottom on what real runs have left."""
 
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -9,14 +8,14 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import OWN_VARIABLES, SAMPLE
 from mlflow.tracking import MlflowClient
 from nbclient import NotebookClient
 
 from lifemiles_forecasting.tracking.store import tune_sqlite
 from lifemiles_forecasting.tracking.synthetic import synthetic_training
 
-NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS, SAMPLE = ROOT / "notebooks", ROOT / "data" / "01_raw" / "transactions"
 NAMES = ("01_explore_transactions", "02_compare_runs", "03_what_if")
 LONGEST = 25  # lines of a cell; what is longer belongs into the package
 
@@ -28,26 +27,21 @@ def read(name):
 @pytest.fixture
 def execute(trained, tmp_path, monkeypatch):
     """Run a notebook where it lies in a project; what an expression is at its end, as JSON."""
-    for variable in [name for name in os.environ if name.startswith(OWN_VARIABLES)]:
-        monkeypatch.delenv(variable)
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "jupyter"))
-    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
-    monkeypatch.setenv("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+    own = {"IPYTHONDIR": str(tmp_path / "ipython"), "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
     folder = trained.project.folder / "notebooks"
     folder.mkdir(exist_ok=True)
     docs = folder.parent / "docs"
     if not docs.exists():
-        shutil.copytree(NOTEBOOKS.parent / "docs" / "examples", docs / "examples")
+        shutil.copytree(ROOT / "docs" / "examples", docs / "examples")
 
     def run(name, wanted, **variables):
-        for variable, value in variables.items():
-            monkeypatch.setenv(variable, value)
         notebook = read(name)
         last = nbformat.v4.new_code_cell(f"import json\nprint(json.dumps({wanted}, default=str))")
         notebook.cells.append(last)
-        NotebookClient(
-            notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": folder}}
-        ).execute()
+        where = {"metadata": {"path": folder}}
+        client = NotebookClient(notebook, timeout=120, kernel_name="python3", resources=where)
+        client.execute(env=trained.project.environment(**own, **variables))
         said = [out.text for out in last.outputs if out.get("name") == "stdout"]
         return json.loads("".join(said))
 

@@ -85,6 +85,7 @@ class ForecastingHooks:
         store.tune_sqlite()
         probe_servers(loader["mlflow"]["server"])
         write_aside()
+        forget_run()
         self._places = places(loader["mlflow"], self._config)
 
     @hook_impl(wrapper=True)  # around kedro-mlflow, which opens the run
@@ -195,6 +196,16 @@ def close_dead(run_id: str, folder: Path) -> None:
 
     for name in close_dead_runs(MlflowClient(), run_id, outputs_key(folder)):
         logger.info("%s was interrupted without a word; it is KILLED now", name)
+
+
+def forget_run() -> None:
+    """Let kedro-mlflow forget the run before, of the same process, in a notebook say.
+
+    It would go on writing to that run when a pipeline follows that is not tracked.
+    """
+    from kedro_mlflow.framework.hooks.mlflow_hook import mlflow_hook
+
+    mlflow_hook.run_id = None
 
 
 def places(tracking: Mapping[str, Any], parameters: Mapping[str, Any]) -> Places:

@@ -21,7 +21,7 @@ from lifemiles_forecasting.core.config import DataSettings
 from lifemiles_forecasting.core.events import no_events
 from lifemiles_forecasting.core.fleet_of_run import fleet_of_run, recipe_of
 from lifemiles_forecasting.core.forecast import final_intervals, forecast_all
-from lifemiles_forecasting.core.gate import Verdict
+from lifemiles_forecasting.core.gate import Finding, Verdict
 from lifemiles_forecasting.core.results import Registration
 from lifemiles_forecasting.core.series import Series
 from lifemiles_forecasting.core.study import build_study, prepare
@@ -93,9 +93,9 @@ def registered(tmp_path_factory):
     mlflow.set_tracking_uri(uri)
     artifacts = (folder / "mlruns").as_uri()
     experiment = mlflow.create_experiment("Training", artifact_location=artifacts)
-    for reasons in ((), ("worse",)):
+    for findings in ((), (Finding("wape", "worse"),)):
         with mlflow.start_run(experiment_id=experiment) as run:
-            new = Registration(fleet, fleet, Verdict(reasons))
+            new = Registration(fleet, fleet, Verdict(findings))
             log_and_register(MlflowClient(), run.info.run_id, new)
     mlflow.set_tracking_uri(before)
     all_of_it = Registered(uri, folder, forecasts)
