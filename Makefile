@@ -15,7 +15,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 EXPLAINED = B310,B404,B603,B606,B608,B704
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run quick test lint audit format viz ui serve bench bench-autogluon lock clean
+.PHONY: help setup run quick test torture lint audit format viz ui serve bench bench-autogluon lock clean
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ quick: $(STAMP)  ## the same, smaller and faster, to try things out
 test: $(STAMP)  ## all tests with coverage
 	@sh tests/setup_system.sh
 	pytest --cov --cov-report=term --numprocesses=auto --maxprocesses=4 --dist=loadfile
+
+torture: $(STAMP)  ## kill runs at random moments, and damage their input at random; minutes long
+	pytest -m torture tests/torture
 
 lint: $(STAMP)  ## style, and which room may import what
 	ruff check .
@@ -88,4 +91,4 @@ lock: $(STAMP)  ## pin the dependencies anew after a change of pyproject.toml
 	  $(COMPILE) --group pyproject.toml:$$group --output-file benchmarks/requirements-$$group.lock || exit; done
 
 clean:  ## remove the environment and every output of a run
-	rm -rf $(VENV) .venv-peers .venv-autogluon benchmarks/.cache mlflow.db* mlruns data/0[2-8]_*/*.* .pytest_cache .ruff_cache .hypothesis .coverage*
+	rm -rf $(VENV) .venv-peers .venv-autogluon benchmarks/.cache mlflow.db* mlruns data/0[2-8]_*/*.* data/06_models/fits .pytest_cache .ruff_cache .hypothesis .coverage*

@@ -157,7 +157,7 @@ def test_audit_starts_from_what_a_run_leaves():
 def test_whole_run_needs_nothing_but_raw_files():
     free = {name for name in pipelines()["__default__"].inputs() if not name.startswith("param")}
     # and what there may be of earlier runs, which is read if it is there
-    earlier = {"incumbent", "registered_fleets", "last_drift"}
+    earlier = {"incumbent", "registered_fleets", "last_drift", "fits"}
     assert free == {"raw_transactions", "events", "run_info"} | earlier
 
 

@@ -37,6 +37,7 @@ RUN_HERE = [
     r"make help",
 ]
 RUN_ELSEWHERE = {  # by file, and what stands in it
+    r"kedro run --params=resume=false": ("test_run_parameters.py", '"resume": False'),
     r"kedro run( --env=quick.*)?": ("conftest.py", '"run", "--env=quick"'),
     r"kedro run --params=(max_stores|as_of|target)=.*": ("test_run_parameters.py", "max_stores"),
     r"kedro run --(params=raw_transactions|pipelines=data_processing).*": (
@@ -68,6 +69,7 @@ NOT_RUN = {
     r"kedro (mlflow ui|viz run)": "servers of Kedro's plugins, until Ctrl-C",
     r"make (ui|viz|serve.*)": "servers and a browser, until Ctrl-C",
     r"make( PYTHON=python3.12)? (run|test|lint|format)": "what the tests themselves are run by",
+    r"make torture": "minutes of kills and damage",
     r"make lock": "asks the package registry",
     r"make audit": "asks the package registry and an advisory database",
     r"make bench": "an environment of its own, and an hour",

@@ -41,6 +41,7 @@ PARENT_METRICS = {
     *("naive_wape", "skill_vs_naive", "train_seconds", "tracking_seconds"),
     *("coverage_80_open", "coverage_95_open", "coverage_points", "coverage_ok"),
     *(f"coverage_80_week_{week}" for week in (1, 2, 3, 4)),
+    *("stores_trained", "stores_reused"),
 }
 CHILD_METRICS = {
     *(f"{part}_{name}" for part in ("train", "test") for name in ("mae", "rmse", "r2", "smape")),

@@ -94,9 +94,26 @@ def test_as_of_replays_the_past_and_the_plan_goes_on(run, plan):
         assert {"event:Millas dobles", "event_day"} <= json.loads(Path(file).read_text()).keys()
 
 
+def test_resume_is_the_default_and_can_be_refused(run):
+    ledgers, tables = [], []
+    for given in ({}, {}, {"resume": False}):
+        project = run(max_stores=2, **given)
+        ledgers.append(pd.read_csv(project.output("08_reporting/training.csv")))
+        tables.append(project.output("07_model_output/forecasts.csv").read_bytes())
+    assert [set(ledger["why"]) for ledger in ledgers] == [
+        {"new store"},
+        {"nothing changed"},
+        {"asked"},
+    ]
+    assert tables[0] == tables[1] == tables[2]
+    trained = [run.data.metrics["stores_trained"] for run in runs_of(project, "pipeline")]
+    assert sorted(trained) == [0, 2, 2]
+
+
 def test_data_root_moves_every_output(run, tmp_path):
     project = run(data_root=str(tmp_path / "elsewhere"), max_stores=2)
     assert (tmp_path / "elsewhere" / "08_reporting" / "report.html").is_file()
+    assert list((tmp_path / "elsewhere" / "06_models" / "fits").iterdir())
     assert [path.name for path in (project.folder / "data").iterdir()] == ["01_raw"]
 
 

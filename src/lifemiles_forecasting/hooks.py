@@ -98,29 +98,37 @@ class ForecastingHooks:
         forget_run()
         self._places = places(loader["mlflow"], self._config)
 
-    @hook_impl  # after kedro-mlflow, which opens the run
+    @hook_impl(wrapper=True)  # around kedro-mlflow, which opens the run
     def before_pipeline_run(
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
-    ) -> None:
-        """Write the whole configuration to the run, and what kind of run it is.
+    ) -> Generator[None, Any, Any]:
+        """Hold the outputs, let the run be opened, and write the whole configuration to it.
 
         Raises:
             ConfigError: another run writes to the same folder.
             InputError: the pipeline starts from what another one has not left yet.
             TrackingError: the run's artifacts cannot be placed.
         """
-        from lifemiles_forecasting.tracking.provenance import git_state
+        from lifemiles_forecasting.tracking.dead_runs import outputs_key, writing_to
 
         self._trained = ""  # of an earlier run of this process, in a notebook say
+        folder = self._take_outputs()
+        with writing_to(outputs_key(folder)):
+            results = yield
         run_id = lifecycle.active_run_id()
         if run_id is not None:
             guard.watch(run_id)
-        self._take_outputs()
         check_inputs(pipeline, catalog)
-        if run_id is None:  # tracking is switched off for this pipeline
-            return
+        if run_id is not None:  # else tracking is switched off for this pipeline
+            self._describe_run(run_id, run_params, writes_store_runs(pipeline, catalog))
+            close_dead(run_id, folder)
+        return results
+
+    def _describe_run(self, run_id: str, run_params: dict[str, Any], trains: bool) -> None:
+        """Write the whole configuration to the run, and what kind of run it is."""
+        from lifemiles_forecasting.tracking.provenance import git_state
+
         lifecycle.check_artifacts(run_id)
-        trains = writes_store_runs(pipeline, catalog)
         names = "+".join(run_params.get("pipeline_names") or ["partial"])
         level, title = OTHER_RUNS.get(names, (lifecycle.PARTIAL_LEVEL, names))
         tags = {
@@ -158,23 +166,26 @@ class ForecastingHooks:
         """
         from mlflow.exceptions import MlflowException
 
-        lock.release()
-        lost = lifecycle.lost_store(error)
-        if lost is None:
-            results = yield
-            guard.release()
-            return results
-        with lifecycle.without_retries(), suppress(MlflowException):
-            yield
-        guard.abandon()
-        raise lost from error
+        try:
+            lost = lifecycle.lost_store(error)
+            if lost is None:
+                results = yield
+                guard.release()
+                return results
+            with lifecycle.without_retries(), suppress(MlflowException):
+                yield
+            guard.abandon()
+            raise lost from error
+        finally:  # not before the run is closed, or the next one would take it for a dead one
+            lock.release()
 
-    def _take_outputs(self) -> None:
+    def _take_outputs(self) -> Path:
         """Hold the folder of the outputs, and clear what a killed run left unfinished there."""
         folder = self._project_path / self._config["data_root"]
         lock.take(folder)
         for part in clear_parts(folder):
             logger.info("Removed what an interrupted run left: %s", part)
+        return folder
 
     def _read_parameters(self, raw: dict[str, Any]) -> None:
         """Check the parameters and keep them flat, defaults of absent ones included."""
@@ -185,6 +196,16 @@ class ForecastingHooks:
         self._mode = "limited" if parsed.max_stores is not None else MODES[parsed.retrain]
         # what is in the files comes last: kedro-mlflow logs those values again for each node
         self._config = flatten(parsed.model_dump(mode="json")) | flatten(raw)
+
+
+def close_dead(run_id: str, folder: Path) -> None:
+    """Mark runs as KILLED that wrote to this folder: they are dead, for this run alone holds it."""
+    from mlflow.tracking import MlflowClient
+
+    from lifemiles_forecasting.tracking.dead_runs import close_dead_runs, outputs_key
+
+    for name in close_dead_runs(MlflowClient(), run_id, outputs_key(folder)):
+        logger.info("%s was interrupted without a word; it is KILLED now", name)
 
 
 def forget_run() -> None:

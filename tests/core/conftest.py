@@ -13,6 +13,33 @@ from lifemiles_forecasting.core.synthetic import generate_series, small_settings
 SEED = 7
 
 
+class FitsInMemory:
+    """A store of fits that counts what is put into it."""
+
+    def __init__(self):
+        self.software, self.blobs, self.puts = "these versions", {}, []
+
+    def get(self, key):
+        return self.blobs.get(key)
+
+    def put(self, key, blob):
+        self.puts.append(key)
+        self.blobs[key] = blob
+
+    def keep_only(self, keys):
+        self.blobs = {key: blob for key, blob in self.blobs.items() if key in keys}
+
+
+@pytest.fixture(scope="session")
+def new_fits():
+    return FitsInMemory
+
+
+@pytest.fixture
+def fits():
+    return FitsInMemory()
+
+
 @pytest.fixture(scope="session")
 def make_study():
     """A function from series to Study with small settings."""

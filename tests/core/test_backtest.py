@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lifemiles_forecasting.core import backtest, fitting, zero_rule
+from lifemiles_forecasting.core import backtest, fitting, tasks, zero_rule
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.combine import absolute_errors
 from lifemiles_forecasting.core.finish import closed_and_floor
@@ -156,14 +156,14 @@ def test_weights_sum_to_one(study, result):
 
 
 def test_failed_store_is_forecast_by_the_base_alone(study, result, monkeypatch):
-    original = fitting._fit_store
+    original = tasks.fit_store
 
     def fail(task, jobs):
         if task.store_id == "P0_0001":
             raise ValueError("broken")
         return original(task, jobs)
 
-    monkeypatch.setattr(fitting, "_fit_store", fail)
+    monkeypatch.setattr(tasks, "fit_store", fail)
     other = backtest.run(study)
     assert {f.store_id for f in other.fits.failures} == {"P0_0001"}
     assert other.weights[1].tolist() == [name == "base" for name in study.settings.candidates]

@@ -5,10 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from lifemiles_forecasting.core import fitting
-from lifemiles_forecasting.core.fitting import Job, fit, variants, without_drift
+from lifemiles_forecasting.core import fitting, tasks
+from lifemiles_forecasting.core.fitting import fit, variants
 from lifemiles_forecasting.core.rows import YEARLY, YEARLY_DAYS, collect, features_at
 from lifemiles_forecasting.core.synthetic import generate_series, with_values
+from lifemiles_forecasting.core.tasks import Job, without_drift
 
 OWN = (("local_catboost", "small"), ("ridge", "weak"))
 
@@ -37,7 +38,7 @@ def test_every_attempted_store_with_enough_rows_has_a_model(study, fits):
     for variant in OWN:
         made = fits.by[variant, study.last]
         enough = [
-            np.isfinite(study.rows.y[a:b]).sum() >= fitting.MIN_LOCAL_ROWS
+            np.isfinite(study.rows.y[a:b]).sum() >= tasks.MIN_LOCAL_ROWS
             for a, b in zip(study.rows.bounds[:-1], study.rows.bounds[1:], strict=True)
         ]
         modelled = np.flatnonzero(study.attempted & np.array(enough))
@@ -103,28 +104,28 @@ def test_poisoned_store_fails_by_name_and_the_others_are_byte_identical(study, f
 
 
 def test_forecast_that_is_not_finite_is_a_failure(study, monkeypatch):
-    original = fitting.to_units
+    original = tasks.to_units
 
     def spoil(residual, base, scale):
         values = original(residual, base, scale)
         return values * np.nan if scale == at.scale[4] else values
 
     at = features_at(study.series, study.calendar, study.last, study.horizon)
-    monkeypatch.setattr(fitting, "to_units", spoil)
+    monkeypatch.setattr(tasks, "to_units", spoil)
     (failure,) = local_fits(study, study.last).failures
     assert failure.store_id == "P0_0004"
     assert failure.error == "FloatingPointError: local_catboost gave a forecast that is not finite"
 
 
 def test_any_error_in_one_store_is_its_own(study, fits, monkeypatch):
-    original = fitting._fit_store
+    original = tasks.fit_store
 
     def fail(task, jobs):
         if task.store_id == "P1_0008":
             raise MemoryError("no room")
         return original(task, jobs)
 
-    monkeypatch.setattr(fitting, "_fit_store", fail)
+    monkeypatch.setattr(tasks, "fit_store", fail)
     after = local_fits(study, study.last)
     assert [(f.store_id, f.error) for f in after.failures] == [("P1_0008", "MemoryError: no room")]
     others = np.arange(10) != 8
@@ -159,10 +160,10 @@ def test_pooled_model_sees_only_rows_that_were_known(study):
 
     cutoff, columns = study.windows[-1], np.array([0, 3])
     job = Job(("direct", "small"), cutoff, Recorder(), columns, keep=False)
-    fitting._pooled_model(study.rows, job, (0, 10**6))
+    tasks.pooled_model(study.rows, job, (0, 10**6))
     known = (study.rows.due <= cutoff) & np.isfinite(study.rows.y)
     np.testing.assert_array_equal(seen["X"], study.rows.X[known][:, columns])
-    fitting._pooled_model(study.rows, job, (0, 500))
+    tasks.pooled_model(study.rows, job, (0, 500))
     assert len(seen["X"]) == len(seen["residual"]) == len(seen["weight"]) == 500
 
 

@@ -16,6 +16,7 @@ from lifemiles_forecasting.core.fitting import Fits, Variant
 from lifemiles_forecasting.core.intervals import NAMES, Intervals, Spread, bounds
 from lifemiles_forecasting.core.notices import Notice
 from lifemiles_forecasting.core.study import Study
+from lifemiles_forecasting.core.training_ledger import Ledger
 
 BLEND = "blend"
 WORSE_THAN_BASE = "own_models_worse_than_base"  # the code of a warning
@@ -36,6 +37,7 @@ class Backtest:
             more than the base before the test window; below MOST its weight is zero.
         intervals: calibrated on the windows before the test.
         fits: fitted models and values.
+        training: which stores were trained and why, the columns of `columns.TRAINING`.
     """
 
     y_hat: dict[tuple[str, int], np.ndarray]
@@ -44,6 +46,7 @@ class Backtest:
     no_worse: dict[str, float]
     intervals: Intervals
     fits: Fits
+    training: pd.DataFrame
 
 
 def actual(study: Study, origin: int) -> np.ndarray:
@@ -81,7 +84,7 @@ def run(study: Study) -> Backtest:
     compete on the first two windows only (the stores' own models on a sample of stores); what
     is chosen there stands for the test window and the refit on all data.
     """
-    windows, sizes = study.windows, fitting.variants(study)
+    windows, sizes, ledger = study.windows, fitting.variants(study), Ledger.open(study)
     early = windows[: min(2, len(windows) - 1)]
     fits = _compete(study, sizes, early)
     chosen = {
@@ -103,13 +106,15 @@ def run(study: Study) -> Backtest:
     weights = _combine(study, fits, y_hat)
     if study.kept is not None:
         weights = _keep_others(study, y_hat, weights)
+    final = {name: chosen[name, len(windows)][1] for name in sizes}
     return Backtest(
         y_hat,
         weights,
-        {name: chosen[name, len(windows)][1] for name in sizes},
+        final,
         _no_worse(study, y_hat, windows[:-1]),
         calibrate(study, y_hat, windows[:-1]),
         fits,
+        ledger.close(study, fits, final),
     )
 
 

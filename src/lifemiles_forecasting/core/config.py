@@ -193,6 +193,7 @@ class Parameters(Closed):
     min_samples: int = Field(56, ge=28)
     max_stores: int | None = Field(None, ge=1)
     retrain: Literal["all", "drifted"] = "all"
+    resume: bool = True
     as_of: date | None = None
     seed: int = Field(7, ge=0)
     data_root: str

@@ -32,11 +32,12 @@ from lifemiles_forecasting.core.errors import InputError
 from lifemiles_forecasting.core.event_days import EVENT_PREFIX
 from lifemiles_forecasting.core.features import Features
 from lifemiles_forecasting.core.finish import finish
-from lifemiles_forecasting.core.fitting import LOCAL, POOLED, pooled_forecast
+from lifemiles_forecasting.core.fitting import LOCAL, POOLED
 from lifemiles_forecasting.core.forecast import forecast_table, statuses
 from lifemiles_forecasting.core.intervals import Intervals
 from lifemiles_forecasting.core.rows import features_at
 from lifemiles_forecasting.core.series import Series
+from lifemiles_forecasting.core.tasks import pooled_forecast
 
 FORMAT = 1
 RECIPE, ARRAYS = "fleet.json", "arrays.npz"

@@ -18,6 +18,7 @@ from lifemiles_forecasting.core.series import Series
 
 if TYPE_CHECKING:
     from lifemiles_forecasting.core.retraining import Kept
+    from lifemiles_forecasting.core.reuse import FitStore
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Study:
         seed: of every learner.
         min_samples: active days that a store needs for models of its own.
         kept: the model in charge, where only some stores are trained anew.
+        fits: where fits are kept from run to run; nowhere by default.
+        resume: whether fits that are kept there are taken as they are.
     """
 
     series: Series
@@ -45,6 +48,8 @@ class Study:
     seed: int
     min_samples: int = MIN_HISTORY
     kept: Kept | None = None
+    fits: FitStore | None = None
+    resume: bool = True
 
     @property
     def last(self) -> int:
@@ -138,10 +143,24 @@ def build_study(  # noqa: PLR0913 - what a run is about
     *,
     events: pd.DataFrame | None = None,
     kept: Kept | None = None,
+    fits: FitStore | None = None,
+    resume: bool = True,
 ) -> Study:
     """Look holidays and planned events up and build the training rows."""
     calendar = Calendar.of(series, horizon, settings.holidays, events)
     rows = collect(series, calendar, horizon, settings.origin_step)
     if kept is not None:
         attempted = attempted & np.isin(series.store_ids, list(kept.stores))
-    return Study(series, calendar, rows, attempted, horizon, settings, seed, min_samples, kept)
+    return Study(
+        series,
+        calendar,
+        rows,
+        attempted,
+        horizon,
+        settings,
+        seed,
+        min_samples,
+        kept=kept,
+        fits=fits,
+        resume=resume,
+    )

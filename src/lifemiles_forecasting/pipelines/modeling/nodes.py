@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # heavy, and this module is imported at every kedro command
     from lifemiles_forecasting.core.backtest import Backtest
     from lifemiles_forecasting.core.results import FleetReader, RunRecord, StoreRun
     from lifemiles_forecasting.core.retraining import TrainingPlan
+    from lifemiles_forecasting.core.reuse import FitStore
     from lifemiles_forecasting.core.study import Study
 
 logger = logging.getLogger(__name__)
@@ -51,11 +52,13 @@ def build_study(  # noqa: PLR0913, PLR0917 - every run-time parameter is an inpu
     stores: pd.DataFrame,
     planned_events: pd.DataFrame,
     training_plan: TrainingPlan,
+    fits: FitStore,
     modeling: dict[str, Any],
     horizon: int,
     min_samples: int,
     max_stores: int | None,
     seed: int,
+    resume: bool,
 ) -> Study:
     """Choose the stores of this run and build their training rows.
 
@@ -69,10 +72,8 @@ def build_study(  # noqa: PLR0913, PLR0917 - every run-time parameter is an inpu
     settings = parse(ModelSettings, modeling)
     everyone = Series.from_frames(panel, stores)
     chosen, attempted = study.prepare(everyone, horizon, min_samples, max_stores)
-    events, kept = planned_events, training_plan.kept
-    built = study.build_study(
-        chosen, attempted, horizon, settings, seed, min_samples, events=events, kept=kept
-    )
+    rest = {"events": planned_events, "kept": training_plan.kept, "fits": fits, "resume": resume}
+    built = study.build_study(chosen, attempted, horizon, settings, seed, min_samples, **rest)
     retraining.check_study(built)
     return built
 
@@ -95,9 +96,10 @@ def collect_warnings(
 
 def run_backtest(study: Study) -> tuple[Backtest, pd.DataFrame, pd.DataFrame]:
     """Backtest, choose and refit; the scored windows and the test window's intervals."""
-    from lifemiles_forecasting.core import backtest
+    from lifemiles_forecasting.core import backtest, training_ledger
 
     result = backtest.run(study)
+    logger.info("%s.", training_ledger.summary(result.training, result.fits))
     spent = sorted(result.fits.spent.items(), key=lambda item: -item[1])
     logger.info(
         "Seconds of one core by candidate, all sizes and windows: %s.",
@@ -108,8 +110,8 @@ def run_backtest(study: Study) -> tuple[Backtest, pd.DataFrame, pd.DataFrame]:
 
 def describe_fits(
     study: Study, backtest_result: Backtest
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Weights, how each attempted store went, and the ledger of failures."""
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Weights, how each attempted store went, and the ledgers of failures and of training."""
     from lifemiles_forecasting.core import packaging
 
     failures = packaging.failures_frame(backtest_result.fits.failures)
@@ -119,6 +121,7 @@ def describe_fits(
         packaging.weights_frame(study, backtest_result),
         packaging.attempted_frame(study, backtest_result),
         failures,
+        backtest_result.training,
     )
 
 
@@ -155,22 +158,24 @@ def package_store_runs(
     return packaging.store_runs(study, backtest_result, intervals, store_metrics, attempted)
 
 
-def package_run_record(
+def package_run_record(  # noqa: PLR0913, PLR0917 - every part of the record is an input of its own
     study: Study,
     panel: pd.DataFrame,
     row_balance: dict[str, Any],
+    training: pd.DataFrame,
     aggregate_metrics: dict[str, float],
     coverage: pd.DataFrame,
     raw_transactions: str,
 ) -> RunRecord:
     """What the parent run says beyond its configuration."""
+    from lifemiles_forecasting.core import training_ledger
     from lifemiles_forecasting.core.coverage import flag
     from lifemiles_forecasting.core.results import RunRecord
 
     fingerprint = row_balance["data_fingerprint"]
     return RunRecord(
         params={"dataset_file": raw_transactions, "dataset_shape": str(panel.shape)},
-        metrics=aggregate_metrics,
+        metrics=aggregate_metrics | training_ledger.counts(training),
         tags={
             "data_fingerprint": fingerprint,
             "test_window": study.test_window,

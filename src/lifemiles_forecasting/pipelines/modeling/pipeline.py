@@ -7,7 +7,7 @@ from kedro.pipeline import Node, Pipeline
 from lifemiles_forecasting.pipelines.groups import group
 from lifemiles_forecasting.pipelines.modeling import nodes
 
-RUN_PARAMETERS = ("modeling", "horizon", "min_samples", "max_stores", "seed")
+RUN_PARAMETERS = ("modeling", "horizon", "min_samples", "max_stores", "seed", "resume")
 
 
 def create_pipeline(**_: object) -> Pipeline:
@@ -36,6 +36,7 @@ def create_pipeline(**_: object) -> Pipeline:
                     "stores",
                     "planned_events",
                     "training_plan",
+                    "fits",
                     *(f"params:{name}" for name in RUN_PARAMETERS),
                 ],
                 outputs="study",
@@ -56,7 +57,7 @@ def create_pipeline(**_: object) -> Pipeline:
             Node(
                 nodes.describe_fits,
                 inputs=result,
-                outputs=["weights", "attempted", "failures"],
+                outputs=["weights", "attempted", "failures", "training"],
                 name="describe_fits",
             ),
             Node(
@@ -85,7 +86,11 @@ def create_pipeline(**_: object) -> Pipeline:
             ),
             Node(
                 nodes.package_run_record,
-                inputs=["study", "panel", "row_balance", *measured, "params:raw_transactions"],
+                inputs=[
+                    *("study", "panel", "row_balance", "training"),
+                    *measured,
+                    "params:raw_transactions",
+                ],
                 outputs="run_record",
                 name="package_run_record",
             ),
