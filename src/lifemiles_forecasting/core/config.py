@@ -24,7 +24,7 @@ class DataSettings(Closed):
     """How raw rows are read and which of them are trusted (`data_processing`)."""
 
     separator: str = Field(",", min_length=1, max_length=1)
-    encoding: Literal["utf-8", "latin-1", "utf-16"] = "utf-8"
+    encoding: Literal["utf-8", "latin-1", "cp1252", "utf-16"] = "utf-8"
     decimal: Literal[".", ","] = "."
     columns: dict[str, tuple[str, ...]]  # canonical name -> accepted names, the first match wins
     date_column: Literal["process_date", "transaction_date"] = "process_date"

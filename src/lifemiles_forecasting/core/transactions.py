@@ -1,6 +1,6 @@
 """Raw rows of text to typed rows, each of them either usable or with the reason why not.
 
-Everything here is an Ibis expression, so that it runs on any engine that Ibis knows. One row has
+Everything here is an Ibis expression; the only function of DuckDB's own is `strlen`. One row has
 one reason: the first that applies in the order of `REASONS`. Amounts are exact decimals with six
 places, because sums of floats would depend on the order of the rows.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
+from functools import cache
 from typing import TYPE_CHECKING
 
 from lifemiles_forecasting.core import columns as c
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 UNREADABLE = "unreadable line"
+WRONG_ENCODING = "bytes outside the encoding"
 MISSING_CODE = "missing code"
 BAD_DATE = "bad date"
 FUTURE_DATE = "date in the future"
@@ -32,6 +34,7 @@ EXCESS_REVERSAL = "negative beyond a reversal"
 
 REASONS = (
     UNREADABLE,
+    WRONG_ENCODING,
     MISSING_CODE,
     BAD_DATE,
     FUTURE_DATE,
@@ -53,7 +56,31 @@ LABELS = (c.PARTNER_NAME, c.STORE_NAME, c.COUNTRY, c.CITY)
 RECORD, FLAW, ACTIVITY, TEXTS, VALUE = "record", "flaw", "activity_id", "labels", "amount"
 CODES = (c.PARTNER_CODE, c.STORE_CODE, ACTIVITY, "transaction_type")  # text, stripped
 NUMBERED = r"^(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})([ T].*)?$"
+BLANK = r"[\s\x{a0}\x{1680}\x{2000}-\x{200b}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}\x{feff}]+"
+OUTER = rf"^{BLANK}|{BLANK}$"
 TIME = r"^[ T]\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?(Z|UTC|[+-]\d{2}:?(\d{2})?))?$"
+
+
+@cache
+def _octets() -> Callable[[ir.StringValue], ir.IntegerValue]:
+    """DuckDB's function for the bytes of a text in UTF-8; Ibis has none of its own."""
+    import ibis
+
+    @ibis.udf.scalar.builtin
+    def strlen(text: str) -> int: ...
+
+    return strlen
+
+
+def _beyond_ascii(text: ir.StringValue) -> ir.BooleanValue:
+    return _octets()(text) != text.length()
+
+
+def _bare(text: ir.StringValue) -> ir.StringValue:
+    """Text without outer white space of any script, byte-order marks and the like."""
+    import ibis
+
+    return ibis.ifelse(_beyond_ascii(text), text.re_replace(OUTER, ""), text.strip())
 
 
 def _stripped(text: ir.StringValue) -> ir.StringValue:
@@ -61,15 +88,15 @@ def _stripped(text: ir.StringValue) -> ir.StringValue:
     import ibis
 
     # looking for white space first costs a quarter of stripping every row
-    spaced = text.contains(" ") | text.contains("\t")
-    return ibis.ifelse(spaced, text.strip(), text).nullif("")
+    spaced = text.contains(" ") | text.contains("\t") | _beyond_ascii(text)
+    return ibis.ifelse(spaced, _bare(text), text).nullif("")
 
 
 def _iso(text: ir.StringValue, order: str) -> ir.StringValue:
     """Bring a written date into the form `YYYY-MM-DD`; null where it is none."""
     import ibis
 
-    common, text = text, text.strip()
+    common, text = text, _bare(text)
     fence, again, rest = text.substr(4, 1), text.substr(7, 1), text.substr(10)
     dashed = (fence == again) & fence.isin(["-", "/"])
     timed = (text.length() == 10) | rest.re_search(TIME)
@@ -116,18 +143,18 @@ def _exact(text: ir.StringValue, decimal: str) -> ir.DecimalValue:
     """The exact amount; null where the text is none or is out of range."""
     direct = _number(text, decimal).try_cast(AMOUNT)
     # white space is looked for only where the text as it is will not do
-    return direct.coalesce(_number(text.strip(), decimal).try_cast(AMOUNT))
+    return direct.coalesce(_number(_bare(text), decimal).try_cast(AMOUNT))
 
 
 def _flaw_of(text: ir.StringValue, decimal: str) -> ir.IntegerValue:
     """The index in REASONS of what is wrong with an amount; null if nothing is."""
     import ibis
 
-    value = _number(text.strip(), decimal).try_cast("float64")
+    value = _number(_bare(text), decimal).try_cast("float64")
     # some engines read 1_000 as a number
     wrong = value.isnull() | value.isnan() | text.contains("_")
     return ibis.cases(
-        (text.strip().nullif("").isnull(), REASONS.index(MISSING_AMOUNT)),
+        (_bare(text).nullif("").isnull(), REASONS.index(MISSING_AMOUNT)),
         (wrong, REASONS.index(NOT_A_NUMBER)),
         (value.isinf(), REASONS.index(INFINITE)),
         (_exact(text, decimal).isnull(), REASONS.index(IMPLAUSIBLE)),
@@ -150,7 +177,7 @@ def _amount(table: ir.Table, target: str, decimal: str) -> tuple[ir.DecimalValue
     if "billings" not in table.columns:
         return product, flaw
     billed, billed_flaw = single("billings")
-    empty = table["billings"].strip().nullif("").isnull()
+    empty = _bare(table["billings"]).nullif("").isnull()
     return (
         billed.coalesce(ibis.ifelse(empty, product, None)),
         ibis.ifelse(empty, flaw, billed_flaw),

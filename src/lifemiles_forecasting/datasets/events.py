@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from kedro.io import AbstractDataset, DatasetError
 
 from lifemiles_forecasting.core.errors import InputError
-from lifemiles_forecasting.datasets.csv_records import check_packed, open_bytes
+from lifemiles_forecasting.datasets.text_files import check_packed, open_bytes
 
 
 class EventFile:

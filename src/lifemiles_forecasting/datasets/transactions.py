@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 import weakref
@@ -17,8 +18,8 @@ from kedro.io import AbstractDataset, DatasetError
 
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.errors import InputError
-from lifemiles_forecasting.core.transactions import RECORD, UNREADABLE, count_rows, flawed_rows
-from lifemiles_forecasting.datasets import csv_records
+from lifemiles_forecasting.core.transactions import RECORD, count_rows, flawed_rows
+from lifemiles_forecasting.datasets import csv_records, text_files
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -27,10 +28,8 @@ if TYPE_CHECKING:
 
 PER_FILE = 10_000_000_000  # records of one file; `record` = file's place * PER_FILE + row
 VIEW = "{view}"  # stands for the name of a file's view in a query
-GLOB = frozenset("*?[")  # DuckDB would take such a path for a pattern
-
-Columns = Callable[[list[str], str], Mapping[str, int]]
-Classify = Callable[["ir.Table"], "ir.Table"]
+# DuckDB would take such a path for a pattern, or has no text for its bytes
+SPECIAL = re.compile(r"[*?\[\ud800-\udfff]")
 
 
 class Form(NamedTuple):
@@ -40,34 +39,35 @@ class Form(NamedTuple):
     encoding: str
 
 
+Columns = Callable[[list[str], str], Mapping[str, int]]
+Classify = Callable[["ir.Table"], "ir.Table"]
+
+
 @dataclass(frozen=True)
 class FileRows:
     """One file inside the database.
 
     Attributes:
-        path: of the file.
-        form: how it is written.
+        name: of the file; bytes outside of UTF-8 are escaped.
+        path: where its content is in UTF-8.
+        separator: between its cells.
         header: its column names.
         texts: all columns as text, by position (`c0`, `c1`, ...), straight from the file.
         typed: what was made of them, stored in the file's order.
         rows: records that could be read.
         starts: their line numbers, where they are not simply 2, 3, ...
-        unreadable: line number and text of the other lines.
+        unreadable: the other records.
     """
 
+    name: str
     path: Path
-    form: Form
+    separator: str
     header: list[str]
     texts: ir.Table
     typed: ir.Table
     rows: int
     starts: array[int] | None
-    unreadable: list[tuple[int, str]]
-
-    @property
-    def name(self) -> str:
-        """The file's name."""
-        return self.path.name
+    unreadable: list[csv_records.Unreadable]
 
 
 class Reading:
@@ -138,8 +138,7 @@ class Reading:
                 c.REASON: records[c.REASON],
                 c.RAW: _raw_values(file, rows),
             }
-            lines = pd.DataFrame(file.unreadable, columns=[c.LINE, c.RAW])
-            lines[c.REASON] = UNREADABLE
+            lines = pd.DataFrame(file.unreadable, columns=[c.LINE, c.RAW, c.REASON])
             both = pd.concat([pd.DataFrame(found), lines]).sort_values(c.LINE)
             parts.append(both.assign(**{c.FILE: file.name}))
         types = {c.FILE: "str", c.LINE: "int64", c.REASON: "str", c.RAW: "str"}
@@ -177,7 +176,7 @@ def _line_numbers(file: FileRows, rows: Any) -> Any:
     if starts is None and csv_records.count_lines(file.path) != file.rows + 1:
         # blank lines, or records over several lines
         with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
-            found = csv_records.survey(file.path, *file.form, len(file.header), nowhere)
+            found = csv_records.survey(file.path, file.separator, len(file.header), nowhere)
         starts = found.starts if len(found.starts) == file.rows else None
     return rows + 2 if starts is None else np.array(starts)[rows]
 
@@ -200,7 +199,7 @@ class _Engine:
         self._tables += 1
         return self.connection.create_table(f"kept_{self._tables}", expression)
 
-    def scan(self, path: Path, form: Form, width: int) -> tuple[ir.Table, str]:
+    def scan(self, path: Path, separator: str, width: int) -> tuple[ir.Table, str]:
         """All columns of a file as text; the name of the table of what could not be read."""
         self._tables += 1
         rejects = f"rejects_{self._tables}"
@@ -209,16 +208,19 @@ class _Engine:
             table_name=f"texts_{self._tables}",
             columns={f"c{i}": "VARCHAR" for i in range(width)},
             header=True,
-            delim=form.separator,
+            delim=separator,
             quote='"',
             escape='"',
-            encoding=form.encoding,
             store_rejects=True,
             rejects_table=rejects,
             rejects_scan=f"{rejects}_scan",
             rejects_limit=1,  # one is enough to know that the file is damaged
         )
         return table, rejects
+
+    def rows(self, table: str) -> int:
+        """How many rows a table has."""
+        return int(self.connection.raw_sql(f'SELECT count(*) FROM "{table}"').fetchall()[0][0])
 
     def load(
         self, texts: ir.Table, rejects: str, header: tuple[str, ...], typed: Classify
@@ -237,42 +239,63 @@ class _Engine:
         except (duckdb.InvalidInputException, duckdb.IOException):
             return None
         # the table of rejects is filled by the scan alone, and stays empty for a sound file
-        damaged = self.connection.table(rejects).count().execute()
-        if damaged:
+        if self.rows(rejects):
             self.connection.raw_sql(f"DROP TABLE {name}")
             return None
         return self.connection.table(name)
 
-    def mend(self, path: Path, form: Form, width: int) -> tuple[Path, csv_records.Survey]:
+    def plain(self, path: Path, encoding: str) -> Path:
+        """Where the database can read a file as UTF-8: itself, a link to it, or a copy."""
+        text_files.check_format(path, encoding)
+        if encoding == "utf-8" and not SPECIAL.search(str(path)):
+            return path
+        self._tables += 1
+        if encoding == "utf-8":
+            ending = ".csv.gz" if path.suffix.lower() == ".gz" else ".csv"
+            link = self._scratch / f"{self._tables}{ending}"
+            link.symlink_to(path.absolute())
+            return link
+        copy = self._scratch / f"{self._tables}.csv"
+        with copy.open("wb") as sink:
+            text_files.to_utf8(path, encoding, sink)
+        return copy
+
+    def mend(self, path: Path, separator: str, width: int) -> tuple[Path, csv_records.Survey]:
         """A copy of a damaged file's readable records, and the account of the others."""
         self._tables += 1
         copy = self._scratch / f"{self._tables}.csv"
         with copy.open("w", encoding="utf-8", newline="") as sink:
-            return copy, csv_records.survey(path, *form, width, sink)
+            return copy, csv_records.survey(path, separator, width, sink)
 
     def read(self, path: Path, form: Form, columns: Columns, classify: Classify) -> FileRows:
         """One file; a damaged one from its mended copy."""
-        csv_records.check_packed(path)
-        header = csv_records.read_header(path, *form)
-        positions = columns(header, path.name)
+        name = os.fsencode(path.name).decode("utf-8", "backslashreplace")
+        damaged = text_files.check_packed(path)
+        source = self.plain(path, form.encoding)
+        if form.encoding != "utf-8":
+            damaged = text_files.check_packed(source)
+        header = csv_records.read_header(source, *form, name)
+        positions = columns(header, name)
 
         def typed(texts: ir.Table) -> ir.Table:
             return classify(texts.select(**{k: texts[f"c{at}"] for k, at in positions.items()}))
 
         survey, table = csv_records.Survey(), None
-        if not GLOB & set(str(path)):
-            texts, rejects = self.scan(path, form, len(header))
+        if not damaged:
+            texts, rejects = self.scan(source, form.separator, len(header))
             table = self.load(texts, rejects, tuple(header), typed)
         mended = table is None
         if table is None:
-            copy, survey = self.mend(path, form, len(header))
-            texts, rejects = self.scan(copy, form._replace(encoding="utf-8"), len(header))
+            copy, survey = self.mend(source, form.separator, len(header))
+            texts, rejects = self.scan(copy, form.separator, len(header))
             table = self.load(texts, rejects, tuple(header), typed)
         if table is None:
-            raise InputError(f"lines in {path.name} that no CSV reader accepts", "a CSV file")
+            raise InputError(f"lines in {name} that no CSV reader accepts", "a CSV file")
         starts = survey.starts if mended else None
-        rows = int(table.count().execute())
-        return FileRows(path, form, header, texts, table, rows, starts, survey.unreadable)
+        rows = self.rows(table.get_name())
+        return FileRows(
+            name, source, form.separator, header, texts, table, rows, starts, survey.unreadable
+        )
 
 
 class TransactionFiles:
@@ -290,7 +313,7 @@ class TransactionFiles:
         """The files by name.
 
         Raises:
-            InputError: the folder is missing or has no such file.
+            InputError: the folder is missing, has no such file, or one that is a broken link.
         """
         hint = "Choose another folder with --params=raw_transactions=DIR."
         if not self.folder.is_dir():
@@ -298,6 +321,11 @@ class TransactionFiles:
                 f"no folder {self.folder}", "the CSV files of the transactions in it", hint
             )
         paths = sorted(path for path in self.folder.iterdir() if _is_csv(path))
+        lost = [path.name for path in paths if not path.exists()]
+        if lost:
+            raise InputError(
+                f"a link {lost[0]} that leads nowhere", "a file", "Mount its disk, or remove it."
+            )
         if not paths:
             raise InputError(f"no .csv or .csv.gz file in {self.folder}", "at least one", hint)
         return paths
@@ -307,7 +335,7 @@ class TransactionFiles:
 
         Args:
             separator: one character.
-            encoding: `utf-8`, `latin-1` or `utf-16`.
+            encoding: `utf-8`, `latin-1`, `cp1252` or `utf-16`.
             columns: header and file name to canonical name and position.
             classify: columns of text by canonical name to typed rows, the same for all files.
 
@@ -321,7 +349,8 @@ class TransactionFiles:
 
 def _is_csv(path: Path) -> bool:
     name = path.name.lower()
-    return path.is_file() and not name.startswith(".") and name.endswith((".csv", ".csv.gz"))
+    there = path.is_file() or (path.is_symlink() and not path.exists())
+    return there and not name.startswith(".") and name.endswith((".csv", ".csv.gz"))
 
 
 class TransactionFilesDataset(AbstractDataset[None, TransactionFiles]):

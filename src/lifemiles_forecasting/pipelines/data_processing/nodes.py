@@ -72,18 +72,23 @@ def trust_rows(
     """Store-days of the usable rows, once the quarantine is saved and the rows add up.
 
     Raises:
-        InputError: no usable row, or too many in the quarantine.
+        InputError: no usable row, too many in the quarantine, or a file in another form than the
+            configured one or that is there twice.
     """
     from lifemiles_forecasting.core.balance import check_balance, check_share
     from lifemiles_forecasting.core.columns import TRANSACTIONS
+    from lifemiles_forecasting.core.file_checks import check_date_order, check_forms, check_repeats
     from lifemiles_forecasting.core.panel import check_store_ids, store_days
 
     settings = parse(DataSettings, data_processing)
     where = f"{data_root}/02_intermediate/quarantine.parquet"
+    check_date_order(transactions.rows, quarantine, settings)
+    check_forms(row_counts, quarantine, settings.max_quarantined_share, where)
     check_share(row_counts, quarantine, settings.max_quarantined_share, where)
     days = transactions.keep(store_days(transactions.rows, rejected))
     check_balance(row_counts, quarantine, int(days[TRANSACTIONS].sum().execute()))
     check_store_ids(days)
+    check_repeats(transactions.rows, settings)
     return days
 
 
