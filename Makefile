@@ -12,7 +12,7 @@ export KEDRO_DISABLE_TELEMETRY = 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run quick test lint format viz ui bench bench-autogluon lock clean
+.PHONY: help setup run quick test torture lint format viz ui bench bench-autogluon lock clean
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ quick: $(STAMP)  ## the same, smaller and faster, to try things out
 test: $(STAMP)  ## all tests with coverage
 	@sh tests/setup_postgres.sh
 	pytest --cov --cov-report=term
+
+torture: $(STAMP)  ## minutes of damage and faults (see docs/reliability.md)
+	pytest -m torture
 
 lint: $(STAMP)  ## style, and which room may import what
 	ruff check .

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
@@ -17,7 +18,7 @@ from kedro.runner import SequentialRunner
 from kedro_datasets.json import JSONDataset
 from kedro_datasets.pandas import ParquetDataset
 
-from lifemiles_forecasting.core.damage import Damaged
+from lifemiles_forecasting.core.damage import Damaged, damaged
 from lifemiles_forecasting.core.errors import InputError
 from lifemiles_forecasting.datasets.events import EventFileDataset
 from lifemiles_forecasting.datasets.transactions import TransactionFilesDataset
@@ -40,7 +41,7 @@ def shown(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def differences(made: Damaged, folder: Path, whole: bool = True) -> list[str]:
+def differences(made: Damaged, folder: Path, whole: bool) -> list[str]:
     """Everything that does not come out as it must; empty when all is right.
 
     `whole` is with panel, store table and row balance; without, the store-days that they are made
@@ -166,3 +167,9 @@ def _days(found: pd.DataFrame, made: Damaged) -> list[str]:
     expected = {key: (float(total), rows) for key, (total, rows) in made.days.items()}
     wrong = {key for key in days | expected if days.get(key) != expected.get(key)}
     return [f"{key}: {days.get(key)}, expected {expected.get(key)}" for key in sorted(wrong)]
+
+
+def wrong(kind: str, seed: int) -> list[str]:
+    """The same for one kind of damage, in a folder of its own."""
+    with TemporaryDirectory() as folder:
+        return differences(damaged(kind, seed), Path(folder), whole=seed == 0)

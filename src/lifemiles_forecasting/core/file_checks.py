@@ -42,8 +42,27 @@ FORMS = {
 MOST = 0.5  # share of a file's rows
 FEWEST_ROWS = 10  # with fewer, one odd row would be a large share of a file
 FEWEST_DAYS = 10  # equal store-days in two files; fewer may be chance
+FEWEST_AMOUNTS = 20  # with a decimal sign; the form of fewer may be chance
 OTHER_ORDER = {"dmy": "mdy", "mdy": "dmy"}
 LAST_MONTH = 12
+
+
+def doubtful_amount(texts: Sequence[str], decimal: str) -> str | None:
+    """An amount whose decimal sign may be one that parts thousands; None if that is unlikely.
+
+    Args:
+        texts: amounts of one file as they are written.
+        decimal: the configured sign.
+
+    >>> doubtful_amount(["45.900", "1.200"] * 10, ".")
+    '45.900'
+    >>> doubtful_amount(["45.900", "0.200"] * 10, ".")
+    """
+    grouped = re.compile(rf"\s*[+-]?[1-9]\d{{0,2}}\{decimal}\d{{3}}\s*")
+    signed = [text for text in texts if decimal in text]
+    if len(signed) < FEWEST_AMOUNTS or not all(map(grouped.fullmatch, signed)):
+        return None
+    return signed[0].strip()
 
 
 def check_forms(

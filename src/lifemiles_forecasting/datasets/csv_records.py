@@ -45,6 +45,25 @@ def count_lines(path: Path) -> int:
     return count + (last != b"\n")
 
 
+def _start(path: Path) -> str:
+    """The beginning of a file in UTF-8."""
+    with open_bytes(path) as stream:
+        return stream.read(1 << 16).decode("utf-8-sig", errors="replace")
+
+
+def first_records(path: Path, separator: str, width: int) -> list[list[str]]:
+    """The first rows of a file in UTF-8, to look at; without those that are not plain.
+
+    Args:
+        path: the file, packed or not.
+        separator: as configured.
+        width: number of columns of the header.
+    """
+    lines = LINE_END.split(_start(path))[1:-1]  # the last one may be cut
+    rows = (line.split(separator) for line in lines if '"' not in line)
+    return [row for row in rows if len(row) == width]
+
+
 def read_header(path: Path, separator: str, encoding: str, name: str) -> list[str]:
     """The names in the first line, without outer white space.
 
@@ -57,9 +76,7 @@ def read_header(path: Path, separator: str, encoding: str, name: str) -> list[st
     Raises:
         InputError: it is binary, in another encoding, blank or over several lines.
     """
-    with open_bytes(path) as stream:
-        start = stream.read(1 << 16)
-    first = LINE_END.split(start.decode("utf-8-sig", errors="replace"), maxsplit=1)[0]
+    first = LINE_END.split(_start(path), maxsplit=1)[0]
     if "\x00" in first:
         raise InputError(
             f"a binary file {name} (it has NUL bytes)", "text in CSV form", ENCODING_HINT

@@ -28,7 +28,7 @@ def open_bytes(path: Path) -> IO[bytes]:
     return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")
 
 
-def check_packed(path: Path) -> bool:
+def check_bytes(path: Path) -> bool:
     """Read a file to its end, because the database verifies no checksum of a .gz file.
 
     Returns:

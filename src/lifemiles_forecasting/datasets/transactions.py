@@ -4,70 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import shutil
-import tempfile
-import weakref
-from array import array
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from kedro.io import AbstractDataset, DatasetError
 
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.errors import InputError
 from lifemiles_forecasting.core.transactions import RECORD, count_rows, flawed_rows
-from lifemiles_forecasting.datasets import csv_records, text_files
+from lifemiles_forecasting.datasets import csv_records
+from lifemiles_forecasting.datasets.engine import Classify, Columns, Engine, FileRows, Form
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
     import pandas as pd
-    from ibis.backends.duckdb import Backend
 
 PER_FILE = 10_000_000_000  # records of one file; `record` = file's place * PER_FILE + row
-VIEW = "{view}"  # stands for the name of a file's view in a query
-# DuckDB would take such a path for a pattern, or has no text for its bytes
-SPECIAL = re.compile(r"[*?\[\ud800-\udfff]")
-
-
-class Form(NamedTuple):
-    """How the files are written."""
-
-    separator: str
-    encoding: str
-
-
-Columns = Callable[[list[str], str], Mapping[str, int]]
-Classify = Callable[["ir.Table"], "ir.Table"]
-
-
-@dataclass(frozen=True)
-class FileRows:
-    """One file inside the database.
-
-    Attributes:
-        name: of the file; bytes outside of UTF-8 are escaped.
-        path: where its content is in UTF-8.
-        separator: between its cells.
-        header: its column names.
-        texts: all columns as text, by position (`c0`, `c1`, ...), straight from the file.
-        typed: what was made of them, stored in the file's order.
-        rows: records that could be read.
-        starts: their line numbers, where they are not simply 2, 3, ...
-        unreadable: the other records.
-    """
-
-    name: str
-    path: Path
-    separator: str
-    header: list[str]
-    texts: ir.Table
-    typed: ir.Table
-    rows: int
-    starts: array[int] | None
-    unreadable: list[csv_records.Unreadable]
 
 
 class Reading:
@@ -78,7 +30,7 @@ class Reading:
         rows: `record` (rising with file and line), `file` and the typed columns of all files.
     """
 
-    def __init__(self, engine: _Engine, files: list[FileRows]) -> None:
+    def __init__(self, engine: Engine, files: list[FileRows]) -> None:
         import ibis
 
         self._engine, self.files = engine, files
@@ -172,130 +124,13 @@ def _line_numbers(file: FileRows, rows: Any) -> Any:
 
     if not len(rows):
         return rows
-    starts = file.starts
+    starts = None if file.survey is None else file.survey.starts
     if starts is None and csv_records.count_lines(file.path) != file.rows + 1:
         # blank lines, or records over several lines
         with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
             found = csv_records.survey(file.path, file.separator, len(file.header), nowhere)
         starts = found.starts if len(found.starts) == file.rows else None
     return rows + 2 if starts is None else np.array(starts)[rows]
-
-
-class _Engine:
-    """An embedded DuckDB with a folder of its own for what does not fit into memory."""
-
-    def __init__(self, memory_limit: str) -> None:
-        import ibis
-
-        self._scratch = Path(tempfile.mkdtemp(prefix="transactions_"))
-        weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
-        self.connection: Backend = ibis.duckdb.connect(
-            memory_limit=memory_limit, temp_directory=str(self._scratch / "spilled")
-        )
-        self._tables, self._compiled = 0, {}
-
-    def store(self, expression: ir.Table) -> ir.Table:
-        """Write an expression into a table."""
-        self._tables += 1
-        return self.connection.create_table(f"kept_{self._tables}", expression)
-
-    def scan(self, path: Path, separator: str, width: int) -> tuple[ir.Table, str]:
-        """All columns of a file as text; the name of the table of what could not be read."""
-        self._tables += 1
-        rejects = f"rejects_{self._tables}"
-        table = self.connection.read_csv(
-            str(path),
-            table_name=f"texts_{self._tables}",
-            columns={f"c{i}": "VARCHAR" for i in range(width)},
-            header=True,
-            delim=separator,
-            quote='"',
-            escape='"',
-            store_rejects=True,
-            rejects_table=rejects,
-            rejects_scan=f"{rejects}_scan",
-            rejects_limit=1,  # one is enough to know that the file is damaged
-        )
-        return table, rejects
-
-    def rows(self, table: str) -> int:
-        """How many rows a table has."""
-        return int(self.connection.raw_sql(f'SELECT count(*) FROM "{table}"').fetchall()[0][0])
-
-    def load(
-        self, texts: ir.Table, rejects: str, header: tuple[str, ...], typed: Classify
-    ) -> ir.Table | None:
-        """The typed rows of a sound file; None if anything in it could not be read."""
-        import duckdb
-
-        # files of one header differ in nothing but the view's name; compiling takes Python 40 ms
-        view = f'"{texts.get_name()}"'
-        if header not in self._compiled:
-            self._compiled[header] = self.connection.compile(typed(texts)).replace(view, VIEW)
-        name = f"typed_{texts.get_name()}"
-        try:
-            query = self._compiled[header].replace(VIEW, view)
-            self.connection.raw_sql(f"CREATE TABLE {name} AS {query}")
-        except (duckdb.InvalidInputException, duckdb.IOException):
-            return None
-        # the table of rejects is filled by the scan alone, and stays empty for a sound file
-        if self.rows(rejects):
-            self.connection.raw_sql(f"DROP TABLE {name}")
-            return None
-        return self.connection.table(name)
-
-    def plain(self, path: Path, encoding: str) -> Path:
-        """Where the database can read a file as UTF-8: itself, a link to it, or a copy."""
-        text_files.check_format(path, encoding)
-        if encoding == "utf-8" and not SPECIAL.search(str(path)):
-            return path
-        self._tables += 1
-        if encoding == "utf-8":
-            ending = ".csv.gz" if path.suffix.lower() == ".gz" else ".csv"
-            link = self._scratch / f"{self._tables}{ending}"
-            link.symlink_to(path.absolute())
-            return link
-        copy = self._scratch / f"{self._tables}.csv"
-        with copy.open("wb") as sink:
-            text_files.to_utf8(path, encoding, sink)
-        return copy
-
-    def mend(self, path: Path, separator: str, width: int) -> tuple[Path, csv_records.Survey]:
-        """A copy of a damaged file's readable records, and the account of the others."""
-        self._tables += 1
-        copy = self._scratch / f"{self._tables}.csv"
-        with copy.open("w", encoding="utf-8", newline="") as sink:
-            return copy, csv_records.survey(path, separator, width, sink)
-
-    def read(self, path: Path, form: Form, columns: Columns, classify: Classify) -> FileRows:
-        """One file; a damaged one from its mended copy."""
-        name = os.fsencode(path.name).decode("utf-8", "backslashreplace")
-        damaged = text_files.check_packed(path)
-        source = self.plain(path, form.encoding)
-        if form.encoding != "utf-8":
-            damaged = text_files.check_packed(source)
-        header = csv_records.read_header(source, *form, name)
-        positions = columns(header, name)
-
-        def typed(texts: ir.Table) -> ir.Table:
-            return classify(texts.select(**{k: texts[f"c{at}"] for k, at in positions.items()}))
-
-        survey, table = csv_records.Survey(), None
-        if not damaged:
-            texts, rejects = self.scan(source, form.separator, len(header))
-            table = self.load(texts, rejects, tuple(header), typed)
-        mended = table is None
-        if table is None:
-            copy, survey = self.mend(source, form.separator, len(header))
-            texts, rejects = self.scan(copy, form.separator, len(header))
-            table = self.load(texts, rejects, tuple(header), typed)
-        if table is None:
-            raise InputError(f"lines in {name} that no CSV reader accepts", "a CSV file")
-        starts = survey.starts if mended else None
-        rows = self.rows(table.get_name())
-        return FileRows(
-            name, source, form.separator, header, texts, table, rows, starts, survey.unreadable
-        )
 
 
 class TransactionFiles:
@@ -343,7 +178,7 @@ class TransactionFiles:
             InputError: there is no file, or one that cannot be read or lacks a column.
         """
         paths, form = self.paths(), Form(separator, encoding)
-        engine = _Engine(self._memory_limit)
+        engine = Engine(self._memory_limit)
         return Reading(engine, [engine.read(path, form, columns, classify) for path in paths])
 
 

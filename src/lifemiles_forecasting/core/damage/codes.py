@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from lifemiles_forecasting.core.damage.folder import Draft
-from lifemiles_forecasting.core.transactions import MISSING_CODE
+from lifemiles_forecasting.core.transactions import MISSING_CODE, UNKNOWN_TYPE
 
 PATHS = ("../x", "A/B", "CON", "NUL", "..", ".", "a\\b", "/etc/passwd", "%2e%2e", "~", "C:", "x\ny")
 FORMULAS = ("'; DROP TABLE x; --", "=1+1", "#1", "a' OR 'a'='a", "%s", "{x}", "${HOME}", "*", "a%b")
@@ -71,6 +71,16 @@ def missing_codes(draft: Draft) -> None:
     sheet.save()
 
 
+def types_that_are_not_billed(draft: Draft) -> None:
+    """Transaction types other than the configured ones, or none: those rows go."""
+    draft.settings["transaction_types"] = ["Accrual", "Bonus"]
+    sheet = draft.sheet()
+    other = [partial(sheet.lose, UNKNOWN_TYPE, type=text) for text in ("", " ", "accrual", "A")]
+    bonus = [partial(sheet.use, draft.sale(type="Bonus"), type="\u00a0Bonus ")]
+    sheet.among(40, *other, *bonus)
+    sheet.save()
+
+
 def two_stores_under_one_id(draft: Draft) -> None:
     """`A_B` with `C` and `A` with `B_C` would share a store id: refused."""
     sheet = draft.sheet()
@@ -83,7 +93,7 @@ def two_stores_under_one_id(draft: Draft) -> None:
 
 
 def file_names_with_signs(draft: Draft) -> None:
-    """File names with quotes, patterns, line feeds and bytes outside of UTF-8: read."""
+    """File names with quotes, patterns and bytes outside of UTF-8: read."""
     for name in ("a'b.csv", "a[1]*.csv", 'a"b?.csv', "a b;c.csv", "ñ\udcf1.csv", "{a,b}.CSV"):
         sheet = draft.sheet(name)
         sheet.use_all(draft.sales(5))
@@ -99,6 +109,7 @@ KINDS = (
     codes_that_differ_in_case,
     white_space_around_codes,
     missing_codes,
+    types_that_are_not_billed,
     two_stores_under_one_id,
     file_names_with_signs,
 )

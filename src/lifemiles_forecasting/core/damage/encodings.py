@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import gzip
+from decimal import Decimal
 from functools import partial
 
 from lifemiles_forecasting.core.damage.folder import HEADINGS, Draft, Sheet
@@ -273,6 +274,20 @@ def thousands_points_with_decimal_commas(draft: Draft) -> None:
     sheet.save()
 
 
+def thousands_as_configured(draft: Draft) -> None:
+    """`1.234,50`, `1 234`, and configured so: read; with groups of other sizes, those rows go."""
+    thousands, decimal = draft.rng.choice([(",", "."), (".", ","), (" ", ","), ("'", ".")])
+    draft.settings |= {"thousands": thousands, "decimal": decimal}
+    sheet = draft.sheet()
+    for _ in range(40):
+        amount = Decimal(draft.rng.randint(1, 10**10)).scaleb(-draft.rng.choice([0, 2, 3]))
+        signs = str.maketrans({",": thousands, ".": decimal})
+        sheet.use(draft.sale(amount=amount), amount=f"{amount:,f}".translate(signs))
+    for amount in ("1{}23", "1234{}567", "1{}2345", "1{}234{}56", "12{}3"):
+        sheet.lose(NOT_A_NUMBER, amount=amount.format(thousands, thousands))
+    sheet.save()
+
+
 KINDS = (
     accents_in_utf8,
     byte_order_mark,
@@ -301,4 +316,5 @@ KINDS = (
     some_decimal_commas,
     thousands_separators,
     thousands_points_with_decimal_commas,
+    thousands_as_configured,
 )

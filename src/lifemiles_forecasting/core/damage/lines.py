@@ -86,7 +86,7 @@ def text_behind_a_closing_quote(draft: Draft) -> None:
 
 
 def backslashes_before_quotes(draft: Draft) -> None:
-    r"""`"El \\"Peñón\\""`, as some databases write it: those rows go."""
+    r"""`"El \"Peñón\""`, as some databases write it: those rows go."""
     sheet = draft.sheet()
     broken = sheet.record(draft.sale(store_name="Centro")).replace("Centro", r'"El \"Peñón\""')
     sheet.among(40, partial(sheet.lose, UNREADABLE, broken))
