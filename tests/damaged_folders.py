@@ -64,7 +64,8 @@ def differences(made: Damaged, folder: Path, whole: bool) -> list[str]:
     if not whole:
         return wrong + _days(found["store_days"], made)
     days = _codes_and_days(found["panel"], found["stores"])
-    return [*wrong, *_totals(found["row_balance"], made), *_days(days, made)]
+    wrong += _totals(found["row_balance"], made) + _names(found["stores"], made)
+    return wrong + _days(days, made)
 
 
 def processed(raw: Path, root: Path, made: Damaged, whole: bool) -> dict[str, Any]:
@@ -153,6 +154,15 @@ def _totals(found: dict[str, Any], made: Damaged) -> list[str]:
         for name, rows in totals.items()
         if found[name] != rows
     ]
+
+
+def _names(found: pd.DataFrame, made: Damaged) -> list[str]:
+    """A store is called what one of its rows of the last day says, without outer white space."""
+    rows = found[["partner_code", "store_code", "store_name"]].itertuples(index=False, name=None)
+    names = {(partner, store): name for partner, store, name in rows}
+    expected = {store: {name.strip(" \t\n") for name in last} for store, last in made.names.items()}
+    wrong = {s for s in names | expected if names.get(s) not in expected.get(s, ())}
+    return [f"{s} is {names.get(s)!r}, expected one of {expected.get(s)}" for s in sorted(wrong)]
 
 
 def _codes_and_days(panel: pd.DataFrame, stores: pd.DataFrame) -> pd.DataFrame:

@@ -23,8 +23,8 @@ def test_each_kind_of_damage(kind):
     assert wrong(kind, seed=100) == []
 
 
-@pytest.mark.parametrize("kind", ["stray_quote", "rows_after_as_of"])
-def test_the_panel_and_the_row_balance_of_a_damaged_folder(kind, tmp_path):
+@pytest.mark.parametrize("kind", ["rows_after_as_of", "emoji_and_other_scripts"])
+def test_panel_stores_and_row_balance_of_a_damaged_folder(kind, tmp_path):
     assert differences(damage.damaged(kind, 101), tmp_path, whole=True) == []
 
 

@@ -61,6 +61,7 @@ class Damaged:
         settings: changes to `data_processing`.
         as_of: last day that may be known; None for no limit.
         days: sum (target units) and number of used rows by partner code, store code and day.
+        names: by partner and store code, the store names in its rows of the last day.
         quarantine: file, line and reason of every other row, sorted.
         rows_in: rows up to `as_of`, by file.
         after_as_of: rows after it.
@@ -71,6 +72,7 @@ class Damaged:
     settings: Mapping[str, Any]
     as_of: date | None
     days: Mapping[Key, tuple[Decimal, int]]
+    names: Mapping[tuple[str, str], frozenset[str]]
     quarantine: Sequence[tuple[str, int, str]]
     rows_in: Mapping[str, int]
     after_as_of: int
@@ -89,7 +91,7 @@ class Draft:
     """
 
     def __init__(self, seed: str) -> None:
-        self.rng = random.Random(seed)  # noqa: S311
+        self.rng = random.Random(seed)  # noqa: S311 (nothing secret)
         self.files: dict[str, bytes] = {}
         self.settings: dict[str, Any] = {"max_quarantined_share": 0.5}
         self.as_of: date | None = None
@@ -97,6 +99,7 @@ class Draft:
         self.after_as_of = 0
         self._sums: dict[Key, Decimal] = defaultdict(Decimal)
         self._counts: Counter[Key] = Counter()
+        self._names: dict[Key, set[str]] = defaultdict(set)
         self._quarantine: list[tuple[str, int, str]] = []
         self._rows_in: Counter[str] = Counter()
         self._sold = 0
@@ -129,6 +132,7 @@ class Draft:
         key = (sale.partner, sale.store, sale.day)
         self._sums[key] += sale.amount
         self._counts[key] += 1
+        self._names[key].add(sale.store_name)
         self._rows_in[file] += 1
 
     def lose(self, file: str, line: int, reason: str) -> None:
@@ -143,12 +147,15 @@ class Draft:
     def finished(self) -> Damaged:
         """The folder and the truth about it."""
         days = {key: (total, self._counts[key]) for key, total in self._sums.items()}
+        last = {key[:2]: key for key in sorted(self._names)}
+        names = {store: frozenset(self._names[key]) for store, key in last.items()}
         rows_in = {name: self._rows_in[name] for name in self.files}
         return Damaged(
             self.files,
             self.settings,
             self.as_of,
             days,
+            names,
             sorted(self._quarantine),
             rows_in,
             self.after_as_of,
