@@ -88,6 +88,18 @@ def test_binary_file_named_csv(refused, few_stores, tmp_path):
     assert "expected text in CSV form" in line
 
 
+def test_decimal_commas_in_one_of_the_files(refused, few_stores, tmp_path):
+    for file in few_stores.glob("*.csv"):
+        shutil.copy(file, tmp_path)
+    damaged = tmp_path / "data_lm_201711.csv"
+    rows = pd.read_csv(damaged, dtype=str, keep_default_na=False)
+    rows["Facturación"] = rows["Facturación"].str.replace(".", ",")
+    rows.to_csv(damaged, index=False)
+    line = refused(f"raw_transactions={tmp_path}", untouched=False)
+    assert "rows in data_lm_201711.csv that cannot be used (not a number), the first in" in line
+    assert "expected a file as data_processing.decimal says" in line
+
+
 def test_no_store_with_enough_history(refused):
     line = refused("min_samples=5000", untouched=False)
     assert "found no store with enough history: the longest of 10 stores has" in line

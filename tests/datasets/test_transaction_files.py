@@ -75,7 +75,8 @@ DAMAGE = {
     "long": (lambda i: line(i, n="x,y"), t.UNREADABLE),
     "stray quote": (lambda i: line(i, s='"1'), t.UNREADABLE),
     "broken quotes": (lambda i: line(i, s='"1"1'), t.UNREADABLE),
-    "bytes": (lambda i: line(i, n="\udcf1"), t.UNREADABLE),
+    "bytes": (lambda i: line(i, n="\udcf1"), t.WRONG_ENCODING),
+    "control": (lambda i: line(i, n="\0"), t.UNREADABLE),
     "no code": (lambda i: line(i, p=" "), t.MISSING_CODE),
     "no date": (lambda i: line(i, d="2017-02-30"), t.BAD_DATE),
     "future": (lambda i: line(i, d="2020-01-02"), t.FUTURE_DATE),
@@ -111,7 +112,7 @@ def check(kinds: list[str], ends_in_line_feed: bool) -> None:
     assert found.panel["transactions"].sum() == counts["rows_used"]
     lines = raw.decode("utf-8", "backslashreplace").replace("\r\n", "\n").split("\n")
     for row in found.quarantine.itertuples():
-        if row.reason == t.UNREADABLE:
+        if row.reason in (t.UNREADABLE, t.WRONG_ENCODING):
             assert row.raw == lines[row.line - 1]
         else:
             assert list(json.loads(row.raw).values()) == lines[row.line - 1].split(",")
@@ -214,7 +215,9 @@ def test_carriage_returns_alone_end_lines(tmp_path):
         (b"", "a.csv", r"found an empty file a\.csv; expected a header and rows"),
         ("\n" + HEADER, "a.csv", r"found a blank first line in a\.csv"),
         (b"\x89PNG\x00\x01", "a.csv", r"found a binary file a\.csv \(it has NUL bytes\)"),
-        (HEADER.encode("utf-16"), "a.csv", r"binary file a\.csv.*data_processing\.encoding"),
+        (HEADER.encode("utf-16"), "a.csv", r"UTF-16 in a\.csv; .*encoding to utf-16, or convert"),
+        (HEADER.encode("utf-16-le"), "a.csv", r"binary file a\.csv.*data_processing\.encoding"),
+        (HEADER.replace("Store Name", '"Store'), "a.csv", r"header in a\.csv that does not end wh"),
         ("Facturación,b\n".encode("latin-1"), "a.csv", r"header in a\.csv that is not utf-8"),
         (HEADER.replace(",", ";"), "a.csv", r"separated by ';': set data_processing\.separator"),
         (HEADER.replace("Billings", "X"), "a.csv", r"no column 'Billings / .* in a\.csv, which"),
@@ -243,6 +246,15 @@ def test_input_error_when_the_folder_is_missing_or_empty(tmp_path):
     with pytest.raises(InputError, match=r"found no folder .*nowhere.*raw_transactions=DIR"):
         Result(tmp_path / "nowhere")
     with pytest.raises(InputError, match=r"found no \.csv or \.csv\.gz file in"):
+        Result(tmp_path)
+
+
+def test_input_error_when_a_file_cannot_be_read_or_is_a_broken_link(tmp_path):
+    (tmp_path / "a.csv").symlink_to("/proc/self/mem")
+    with pytest.raises(InputError, match=r"found a file a\.csv that cannot be read \(Input/output"):
+        Result(tmp_path)
+    (tmp_path / "b.csv.gz").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(InputError, match=r"found a link b\.csv\.gz that leads nowhere"):
         Result(tmp_path)
 
 

@@ -182,6 +182,18 @@ def test_input_error_when_too_much_is_quarantined_which_is_saved_before(tmp_path
     assert not (tmp_path / "panel.parquet").exists()
 
 
+def test_a_decimal_sign_that_may_part_thousands_is_told_and_can_be_configured(tmp_path, caplog):
+    rows = [ROW.format(store="01", day=1, billed="45.900")] * 20
+    raw = folder(tmp_path, *rows)
+    found = run(raw, tmp_path, target="billings")
+    assert found["panel"]["y"].tolist() == [918.0]
+    assert "a.csv.gz: all amounts with a decimal sign have three digits behind it" in caplog.text
+    caplog.clear()
+    found = run(raw, tmp_path, target="billings", thousands=".", decimal=",")
+    assert found["panel"]["y"].tolist() == [918_000.0]
+    assert "three digits" not in caplog.text
+
+
 def test_input_error_when_no_row_is_usable(tmp_path):
     raw = folder(tmp_path, ROW.format(store="01", day=1, billed="x"))
     with pytest.raises(InputError, match=r"no usable row: 1 rows in 1 files \(1 not a number\)"):

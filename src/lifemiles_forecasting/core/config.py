@@ -33,8 +33,9 @@ class DataSettings(Closed):
     """How raw rows are read and which of them are trusted (`data_processing`)."""
 
     separator: str = Field(",", min_length=1, max_length=1)
-    encoding: Literal["utf-8", "latin-1", "utf-16"] = "utf-8"
+    encoding: Literal["utf-8", "latin-1", "cp1252", "utf-16"] = "utf-8"
     decimal: Literal[".", ","] = "."
+    thousands: Literal["", ".", ",", " ", "'"] = ""
     columns: dict[str, tuple[str, ...]]  # canonical name -> accepted names, the first match wins
     date_column: Literal["process_date", "transaction_date"] = "process_date"
     date_order: Literal["ymd", "dmy", "mdy"] = "ymd"
@@ -43,6 +44,12 @@ class DataSettings(Closed):
     max_quarantined_share: float = Field(0.05, ge=0, le=1)
     dormant_days: int = Field(56, ge=28)
     intermittent_zero_share: float = Field(0.5, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _one_meaning_of_a_sign(self) -> DataSettings:
+        if self.thousands == self.decimal:
+            raise ValueError("another sign for thousands than for decimals")
+        return self
 
 
 class CatBoostSettings(Closed):

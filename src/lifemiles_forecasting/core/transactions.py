@@ -1,6 +1,6 @@
 """Raw rows of text to typed rows, each of them either usable or with the reason why not.
 
-Everything here is an Ibis expression, so that it runs on any engine that Ibis knows. One row has
+Everything here is an Ibis expression; the only function of DuckDB's own is `strlen`. One row has
 one reason: the first that applies in the order of `REASONS`. Amounts are exact decimals with six
 places, because sums of floats would depend on the order of the rows.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
+from functools import cache
 from typing import TYPE_CHECKING
 
 from lifemiles_forecasting.core import columns as c
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 UNREADABLE = "unreadable line"
+WRONG_ENCODING = "bytes outside the encoding"
 MISSING_CODE = "missing code"
 BAD_DATE = "bad date"
 FUTURE_DATE = "date in the future"
@@ -32,6 +34,7 @@ EXCESS_REVERSAL = "negative beyond a reversal"
 
 REASONS = (
     UNREADABLE,
+    WRONG_ENCODING,
     MISSING_CODE,
     BAD_DATE,
     FUTURE_DATE,
@@ -53,7 +56,32 @@ LABELS = (c.PARTNER_NAME, c.STORE_NAME, c.COUNTRY, c.CITY)
 RECORD, FLAW, ACTIVITY, TEXTS, VALUE = "record", "flaw", "activity_id", "labels", "amount"
 CODES = (c.PARTNER_CODE, c.STORE_CODE, ACTIVITY, "transaction_type")  # text, stripped
 NUMBERED = r"^(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})([ T].*)?$"
+BLANK = r"[\s\x{a0}\x{1680}\x{2000}-\x{200b}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}\x{feff}]+"
+OUTER = rf"^{BLANK}|{BLANK}$"
+THOUSANDS = {" ": r"[ \x{a0}\x{202f}]", "'": "['’]"}  # patterns of marks with several forms
 TIME = r"^[ T]\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?(Z|UTC|[+-]\d{2}:?(\d{2})?))?$"
+
+
+@cache
+def _octets() -> Callable[[ir.StringValue], ir.IntegerValue]:
+    """DuckDB's function for the bytes of a text in UTF-8; Ibis has none of its own."""
+    import ibis
+
+    @ibis.udf.scalar.builtin
+    def strlen(text: str) -> int: ...
+
+    return strlen
+
+
+def _beyond_ascii(text: ir.StringValue) -> ir.BooleanValue:
+    return _octets()(text) != text.length()
+
+
+def _bare(text: ir.StringValue) -> ir.StringValue:
+    """Text without outer white space of any script, byte-order marks and the like."""
+    import ibis
+
+    return ibis.ifelse(_beyond_ascii(text), text.re_replace(OUTER, ""), text.strip())
 
 
 def _stripped(text: ir.StringValue) -> ir.StringValue:
@@ -61,15 +89,15 @@ def _stripped(text: ir.StringValue) -> ir.StringValue:
     import ibis
 
     # looking for white space first costs a quarter of stripping every row
-    spaced = text.contains(" ") | text.contains("\t")
-    return ibis.ifelse(spaced, text.strip(), text).nullif("")
+    spaced = text.contains(" ") | text.contains("\t") | _beyond_ascii(text)
+    return ibis.ifelse(spaced, _bare(text), text).nullif("")
 
 
 def _iso(text: ir.StringValue, order: str) -> ir.StringValue:
     """Bring a written date into the form `YYYY-MM-DD`; null where it is none."""
     import ibis
 
-    common, text = text, text.strip()
+    common, text = text, _bare(text)
     fence, again, rest = text.substr(4, 1), text.substr(7, 1), text.substr(10)
     dashed = (fence == again) & fence.isin(["-", "/"])
     timed = (text.length() == 10) | rest.re_search(TIME)
@@ -103,43 +131,49 @@ def with_day(table: ir.Table, column: str, order: str) -> ir.Table:
     return table.mutate(**{c.DATE: table.iso.try_cast("date")}).drop("iso")
 
 
-def _number(text: ir.StringValue, decimal: str) -> ir.StringValue:
+def _number(text: ir.StringValue, settings: DataSettings) -> ir.StringValue:
     """A number's text with a decimal point; null where it cannot be a number."""
     import ibis
 
-    if decimal == ",":
+    if settings.thousands:
+        mark, point = THOUSANDS.get(settings.thousands, rf"\{settings.thousands}"), settings.decimal
+        grouped = text.re_search(rf"^[+-]?\d{{1,3}}({mark}\d{{3}})+(\{point}\d*)?$")
+        text = ibis.ifelse(grouped, text.re_replace(mark, ""), text)
+    if settings.decimal == ",":
         return ibis.ifelse(text.contains("."), None, text.replace(",", "."))
     return text
 
 
-def _exact(text: ir.StringValue, decimal: str) -> ir.DecimalValue:
+def _exact(text: ir.StringValue, settings: DataSettings) -> ir.DecimalValue:
     """The exact amount; null where the text is none or is out of range."""
-    direct = _number(text, decimal).try_cast(AMOUNT)
+    direct = _number(text, settings).try_cast(AMOUNT)
     # white space is looked for only where the text as it is will not do
-    return direct.coalesce(_number(text.strip(), decimal).try_cast(AMOUNT))
+    return direct.coalesce(_number(_bare(text), settings).try_cast(AMOUNT))
 
 
-def _flaw_of(text: ir.StringValue, decimal: str) -> ir.IntegerValue:
+def _flaw_of(text: ir.StringValue, settings: DataSettings) -> ir.IntegerValue:
     """The index in REASONS of what is wrong with an amount; null if nothing is."""
     import ibis
 
-    value = _number(text.strip(), decimal).try_cast("float64")
+    value = _number(_bare(text), settings).try_cast("float64")
     # some engines read 1_000 as a number
     wrong = value.isnull() | value.isnan() | text.contains("_")
     return ibis.cases(
-        (text.strip().nullif("").isnull(), REASONS.index(MISSING_AMOUNT)),
+        (_bare(text).nullif("").isnull(), REASONS.index(MISSING_AMOUNT)),
         (wrong, REASONS.index(NOT_A_NUMBER)),
         (value.isinf(), REASONS.index(INFINITE)),
-        (_exact(text, decimal).isnull(), REASONS.index(IMPLAUSIBLE)),
+        (_exact(text, settings).isnull(), REASONS.index(IMPLAUSIBLE)),
     )
 
 
-def _amount(table: ir.Table, target: str, decimal: str) -> tuple[ir.DecimalValue, ir.IntegerValue]:
+def _amount(
+    table: ir.Table, target: str, settings: DataSettings
+) -> tuple[ir.DecimalValue, ir.IntegerValue]:
     """The target's amount and the index in REASONS of what is wrong with it (null: nothing)."""
     import ibis
 
     def single(name: str) -> tuple[ir.DecimalValue, ir.IntegerValue]:
-        return _exact(table[name], decimal), _flaw_of(table[name], decimal)
+        return _exact(table[name], settings), _flaw_of(table[name], settings)
 
     if target != "billings" or not {"miles", "mile_price"} <= set(table.columns):
         return single(target)
@@ -150,23 +184,23 @@ def _amount(table: ir.Table, target: str, decimal: str) -> tuple[ir.DecimalValue
     if "billings" not in table.columns:
         return product, flaw
     billed, billed_flaw = single("billings")
-    empty = table["billings"].strip().nullif("").isnull()
+    empty = _bare(table["billings"]).nullif("").isnull()
     return (
         billed.coalesce(ibis.ifelse(empty, product, None)),
         ibis.ifelse(empty, flaw, billed_flaw),
     )
 
 
-def _with_amount(table: ir.Table, target: str, decimal: str) -> ir.Table:
+def _with_amount(table: ir.Table, target: str, settings: DataSettings) -> ir.Table:
     """Add the target's `amount`; null where there is none that can be used."""
     import ibis
 
-    amount = _amount(table, target, decimal)[0]
+    amount = _amount(table, target, settings)[0]
     if target not in table.columns:
         return table.mutate(**{VALUE: amount})
     # one step for what nearly every row needs; a choice, as DuckDB computes parts of a coalesce
     # that stand in it twice for every row
-    table = table.mutate(direct=_number(table[target], decimal).try_cast(AMOUNT))
+    table = table.mutate(direct=_number(table[target], settings).try_cast(AMOUNT))
     chosen = ibis.ifelse(table["direct"].notnull(), table["direct"], amount)
     return table.mutate(**{VALUE: chosen})
 
@@ -197,7 +231,7 @@ def _flaw(
     plain = ~table[target].contains("_") if target in table.columns else ibis.literal(False)
     # nearly every row is sound: to see that first saves the other checks
     sound = coded & day.between(floor, last) & table[VALUE].notnull() & plain & known
-    why = _amount(table, target, settings.decimal)[1].coalesce(USABLE)
+    why = _amount(table, target, settings)[1].coalesce(USABLE)
     return ibis.cases((sound, USABLE), *cases, else_=why).cast(FLAW_TYPE)
 
 
@@ -230,7 +264,7 @@ def classify(
     if ACTIVITY not in codes:
         table = table.mutate(**{ACTIVITY: ibis.null("string")})
     table = with_day(table, settings.date_column, settings.date_order)
-    table = _with_amount(table, target, settings.decimal)
+    table = _with_amount(table, target, settings)
     flaw = _flaw(table, settings, target, as_of, today)
     return table.select(
         c.DATE, c.PARTNER_CODE, c.STORE_CODE, VALUE, ACTIVITY, TEXTS, **{FLAW: flaw}

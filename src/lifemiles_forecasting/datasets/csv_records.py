@@ -1,4 +1,4 @@
-"""A CSV file line by line: its header, and what can be saved of it when it is damaged.
+"""A CSV file in UTF-8 line by line: its header, and what can be saved of it when it is damaged.
 
 The database reads sound files by itself. One stray quote, though, makes it lose hundreds of
 thousands of lines without a word, and one stray carriage return makes it refuse a file. Such a
@@ -8,54 +8,32 @@ file is read here instead, so that damage costs the damaged lines and no other.
 from __future__ import annotations
 
 import csv
-import gzip
 import io
-import zlib
+import re
 from array import array
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from lifemiles_forecasting.core.errors import InputError
+from lifemiles_forecasting.core.transactions import UNREADABLE, WRONG_ENCODING
+from lifemiles_forecasting.datasets.text_files import open_bytes
 
-MAX_LINES = 50  # of one record: a quote that closes later than this is taken for a stray one
-MAX_CHARACTERS = 1_000_000  # of one line
+# Of one record. Less than the database takes (2 MB), as a character may have four bytes. A value
+# in quotes may have 131,072 characters, the limit of Python's reader.
+MAX_CHARACTERS = 500_000
 SHOWN = 10_000  # characters of an unreadable line that are kept
+LINE_END = re.compile("\r\n|\r|\n")
+CONTROL = re.compile("[\x00\x1f]")
+OUTSIDE = re.compile("[\ud800-\udfff]")  # what a byte that is not UTF-8 is read as
 ENCODING_HINT = "If it is text, set data_processing.encoding to the one it was written in."
 
 
-def open_bytes(path: Path) -> IO[bytes]:
-    """The file's content, unpacked if its name ends in .gz."""
-    return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")
-
-
-def _codec(encoding: str) -> str:
-    return "utf-8-sig" if encoding == "utf-8" else encoding
-
-
-def _open_text(path: Path, encoding: str) -> IO[str]:
+def _open_text(path: Path) -> IO[str]:
     """Lines that end in a line feed, whatever they end in on disk; bad bytes stay visible."""
-    errors = "surrogateescape" if encoding == "utf-8" else "replace"
-    return io.TextIOWrapper(open_bytes(path), encoding=_codec(encoding), errors=errors)
-
-
-def check_packed(path: Path) -> None:
-    """Unpack a .gz file once, because the database does not verify its checksum.
-
-    Raises:
-        InputError: it is broken.
-    """
-    if path.suffix.lower() != ".gz":
-        return
-    try:
-        with open_bytes(path) as stream:
-            while stream.read(1 << 20):
-                pass
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(
-            f"a broken gzip file {path.name} ({error})", "a whole one", "Copy it again."
-        ) from None
+    return io.TextIOWrapper(open_bytes(path), encoding="utf-8-sig", errors="surrogateescape")
 
 
 def count_lines(path: Path) -> int:
@@ -67,32 +45,66 @@ def count_lines(path: Path) -> int:
     return count + (last != b"\n")
 
 
-def read_header(path: Path, separator: str, encoding: str) -> list[str]:
+def _start(path: Path) -> str:
+    """The beginning of a file in UTF-8."""
+    with open_bytes(path) as stream:
+        return stream.read(1 << 16).decode("utf-8-sig", errors="replace")
+
+
+def first_records(path: Path, separator: str, width: int) -> list[list[str]]:
+    """The first rows of a file in UTF-8, to look at; without those that are not plain.
+
+    Args:
+        path: the file, packed or not.
+        separator: as configured.
+        width: number of columns of the header.
+    """
+    lines = LINE_END.split(_start(path))[1:-1]  # the last one may be cut
+    rows = (line.split(separator) for line in lines if '"' not in line)
+    return [row for row in rows if len(row) == width]
+
+
+def read_header(path: Path, separator: str, encoding: str, name: str) -> list[str]:
     """The names in the first line, without outer white space.
 
+    Args:
+        path: the file in UTF-8.
+        separator: as configured.
+        encoding: as configured, for the messages.
+        name: of the file, for the messages.
+
     Raises:
-        InputError: the file is empty, binary, in another encoding or begins with a blank line.
+        InputError: it is binary, in another encoding, blank or over several lines.
     """
-    with open_bytes(path) as stream:
-        start = stream.read(1 << 16)
-    if not start.strip():
-        raise InputError(f"an empty file {path.name}", "a header and rows")
-    text = start.decode(_codec(encoding), errors="replace")
-    if "\x00" in text:
+    first = LINE_END.split(_start(path), maxsplit=1)[0]
+    if "\x00" in first:
         raise InputError(
-            f"a binary file {path.name} (it has NUL bytes)", "text in CSV form", ENCODING_HINT
+            f"a binary file {name} (it has NUL bytes)", "text in CSV form", ENCODING_HINT
         )
-    first = text.splitlines()[0]
     if "\ufffd" in first:
         raise InputError(
-            f"a header in {path.name} that is not {encoding}: {first[:80]!r}",
+            f"a header in {name} that is not {encoding}: {first[:80]!r}",
             "text in CSV form",
             ENCODING_HINT,
         )
-    names = [name.strip() for name in next(csv.reader([first], delimiter=separator), [])]
+    if first.count('"') % 2:
+        raise InputError(
+            f"a header in {name} that does not end where its line ends: {first[-80:]!r}",
+            "all of it in one line",
+            "A quote was not closed, or a name has a line break in it.",
+        )
+    names = [cell.strip() for cell in next(csv.reader([first], delimiter=separator), [])]
     if not any(names):
-        raise InputError(f"a blank first line in {path.name}", "the header there")
+        raise InputError(f"a blank first line in {name}", "the header there")
     return names
+
+
+class Unreadable(NamedTuple):
+    """A record that cannot be read: its first line, its text and why."""
+
+    line: int
+    raw: str
+    reason: str
 
 
 @dataclass
@@ -101,110 +113,117 @@ class Survey:
 
     Attributes:
         starts: physical line number (the first line is 1) of each readable record.
-        unreadable: line number and text of each other line; blank lines are neither.
+        unreadable: the other lines; blank lines are neither.
     """
 
     starts: array[int] = field(default_factory=lambda: array("q"))  # a fifth of a list's memory
-    unreadable: list[tuple[int, str]] = field(default_factory=list)
+    unreadable: list[Unreadable] = field(default_factory=list)
 
 
-def _parse(lines: list[str], separator: str, width: int) -> list[str] | None:
-    """The values of one record over these lines, or None if they are not exactly one."""
-    try:
-        records = list(csv.reader(lines, delimiter=separator, strict=True))
-    except csv.Error:
-        return None
-    return records[0] if len(records) == 1 and len(records[0]) == width else None
-
-
-def _decodes(line: str) -> bool:
-    """Whether no byte of the line was outside the encoding."""
-    if line.isascii():
-        return True
-    return "\ufffd" not in line and not any("\ud800" <= char <= "\udfff" for char in line)
+def _reason(text: str) -> str | None:
+    """Why a record cannot be used whatever its columns are; None if nothing speaks against it."""
+    if not text.isascii() and OUTSIDE.search(text):
+        return WRONG_ENCODING
+    return UNREADABLE if len(text) > MAX_CHARACTERS or CONTROL.search(text) else None
 
 
 def _shown(line: str) -> str:
     """A damaged line as text that can be stored."""
-    plain = line.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return plain.rstrip("\n")[:SHOWN]
+    kept = line[:SHOWN].encode("utf-8", "surrogateescape")
+    return kept.decode("utf-8", "backslashreplace").rstrip("\n")[:SHOWN]
 
 
 class _Lines:
     """A file's lines with their numbers, that can be looked at before they are taken."""
 
-    def __init__(self, lines: IO[str]) -> None:
-        self._lines, self._ahead, self.number = lines, deque(), 0
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream, self._ahead, self.number = stream, deque[str](), 0
 
-    def peek(self, place: int) -> str | None:
-        """The line `place` lines after the next one, or None after the end."""
-        while len(self._ahead) <= place:
-            line = next(self._lines, None)
-            if line is None:
-                return None
-            self._ahead.append(line)
-        return self._ahead[place]
+    def _next(self) -> str:
+        """The next line from the file, cut where it is too long to be one."""
+        line = self._stream.readline(MAX_CHARACTERS + 1)
+        rest = line
+        while len(rest) > MAX_CHARACTERS and not rest.endswith("\n"):
+            rest = self._stream.readline(MAX_CHARACTERS + 1)
+        return line
 
-    def take(self) -> str | None:
-        """The next line, or None after the end."""
+    def take(self) -> str:
+        """The next line; empty after the end."""
         self.number += 1
-        return self._ahead.popleft() if self._ahead else next(self._lines, None)
+        return self._ahead.popleft() if self._ahead else self._next()
+
+    def ahead(self, characters: int) -> Iterator[str]:
+        """The lines after the last one taken, as far as so many characters go."""
+        for line in tuple(self._ahead):
+            characters -= len(line)
+            if characters < 0:
+                return
+            yield line
+        while line := self._next():
+            self._ahead.append(line)
+            characters -= len(line)
+            if characters < 0:
+                return
+            yield line
 
 
-def _quoted(line: str, lines: _Lines, separator: str, width: int) -> tuple[list[str], int] | None:
-    """The values of the record that begins with `line`, and how many further lines it takes."""
-    taken, quotes = [line], line.count('"')
-    values = _parse(taken, separator, width)
-    while values is None:
-        following = lines.peek(len(taken) - 1)
-        if quotes % 2 == 0 or following is None or len(taken) == MAX_LINES:
-            return None
-        taken.append(following)
-        if '"' in following:  # only a quote can close what a quote has opened
-            quotes += following.count('"')
-            values = _parse(taken, separator, width)
-    return values, len(taken) - 1
+def _quoted(line: str, lines: _Lines, separator: str) -> tuple[list[str], int] | None:
+    """The values of the record that begins with `line`, and how many further lines it takes.
 
+    Python's reader takes lines until the record is complete, and stops at the first quote that
+    cannot close one: a stray quote is found at the next quote of the file.
+    """
 
-def _clean(line: str, lines: _Lines, separator: str, width: int) -> str | None:
-    """The record that begins with `line` in a form every reader agrees on; None if unreadable."""
-    if len(line) > MAX_CHARACTERS or not _decodes(line):
+    def record() -> Iterator[str]:
+        yield line
+        yield from lines.ahead(MAX_CHARACTERS - len(line))
+
+    reader = csv.reader(record(), delimiter=separator, strict=True)
+    try:
+        return next(reader), reader.line_num - 1
+    except csv.Error:
         return None
+
+
+def _clean(line: str, lines: _Lines, separator: str, width: int) -> str | Unreadable:
+    """The record that begins with `line` in a form every reader agrees on, or what is wrong."""
+    number, reason = lines.number, _reason(line)
     if '"' not in line:
-        fits = line.count(separator) + 1 == width
-        return line.rstrip("\n") + "\n" if fits else None
-    record = _quoted(line, lines, separator, width)
-    if record is None:
-        return None
-    values, extra = record
-    for _ in range(extra):
-        lines.take()
+        if reason is None and line.count(separator) + 1 == width:
+            return line.rstrip("\n") + "\n"
+        return Unreadable(number, _shown(line), reason or UNREADABLE)
+    values, more = _quoted(line, lines, separator) or ([], 0)
+    if len(values) != width:
+        return Unreadable(number, _shown(line), reason or UNREADABLE)
+    text = line + "".join(lines.take() for _ in range(more))
+    reason = _reason(text)
+    if reason is not None:
+        return Unreadable(number, _shown(text), reason)
     clean = io.StringIO()
     csv.writer(clean, delimiter=separator, lineterminator="\n").writerow(values)
     return clean.getvalue()
 
 
-def survey(path: Path, separator: str, encoding: str, width: int, copy: IO[str]) -> Survey:
+def survey(path: Path, separator: str, width: int, copy: IO[str]) -> Survey:
     """Sort a damaged file's lines into records and unreadable lines.
 
     Args:
-        path: the file, packed or not.
+        path: the file in UTF-8, packed or not.
         separator: as configured.
-        encoding: as configured.
         width: number of columns of the header.
         copy: where the header and the readable records are written in a clean form.
     """
     found = Survey()
-    with _open_text(path, encoding) as stream:
+    with _open_text(path) as stream:
         lines = _Lines(stream)
-        copy.write((lines.take() or "").rstrip("\n") + "\n")
-        while (line := lines.take()) is not None:
+        copy.write(lines.take().rstrip("\n") + "\n")
+        while line := lines.take():
             number = lines.number
             if not line.strip():
                 continue
             record = _clean(line, lines, separator, width)
-            if record is None:
-                found.unreadable.append((number, _shown(line)))
+            if isinstance(record, Unreadable):
+                found.unreadable.append(record)
             else:
                 found.starts.append(number)
                 copy.write(record)

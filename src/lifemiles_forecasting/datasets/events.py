@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from kedro.io import AbstractDataset, DatasetError
 
 from lifemiles_forecasting.core.errors import InputError
-from lifemiles_forecasting.datasets.csv_records import check_packed, open_bytes
+from lifemiles_forecasting.datasets.text_files import check_bytes, open_bytes
 
 
 class EventFile:
@@ -40,7 +40,7 @@ class EventFile:
                 "the CSV file of the planned events there",
                 "Name another with --params=events=FILE.",
             )
-        check_packed(self._path)
+        check_bytes(self._path)
         with open_bytes(self._path) as stream:
             content = stream.read()
         try:

@@ -4,70 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
-import weakref
-from array import array
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from kedro.io import AbstractDataset, DatasetError
 
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.errors import InputError
-from lifemiles_forecasting.core.transactions import RECORD, UNREADABLE, count_rows, flawed_rows
+from lifemiles_forecasting.core.transactions import RECORD, count_rows, flawed_rows
 from lifemiles_forecasting.datasets import csv_records
+from lifemiles_forecasting.datasets.engine import Classify, Columns, Engine, FileRows, Form
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
     import pandas as pd
-    from ibis.backends.duckdb import Backend
 
 PER_FILE = 10_000_000_000  # records of one file; `record` = file's place * PER_FILE + row
-VIEW = "{view}"  # stands for the name of a file's view in a query
-GLOB = frozenset("*?[")  # DuckDB would take such a path for a pattern
-
-Columns = Callable[[list[str], str], Mapping[str, int]]
-Classify = Callable[["ir.Table"], "ir.Table"]
-
-
-class Form(NamedTuple):
-    """How the files are written."""
-
-    separator: str
-    encoding: str
-
-
-@dataclass(frozen=True)
-class FileRows:
-    """One file inside the database.
-
-    Attributes:
-        path: of the file.
-        form: how it is written.
-        header: its column names.
-        texts: all columns as text, by position (`c0`, `c1`, ...), straight from the file.
-        typed: what was made of them, stored in the file's order.
-        rows: records that could be read.
-        starts: their line numbers, where they are not simply 2, 3, ...
-        unreadable: line number and text of the other lines.
-    """
-
-    path: Path
-    form: Form
-    header: list[str]
-    texts: ir.Table
-    typed: ir.Table
-    rows: int
-    starts: array[int] | None
-    unreadable: list[tuple[int, str]]
-
-    @property
-    def name(self) -> str:
-        """The file's name."""
-        return self.path.name
 
 
 class Reading:
@@ -78,7 +30,7 @@ class Reading:
         rows: `record` (rising with file and line), `file` and the typed columns of all files.
     """
 
-    def __init__(self, engine: _Engine, files: list[FileRows]) -> None:
+    def __init__(self, engine: Engine, files: list[FileRows]) -> None:
         import ibis
 
         self._engine, self.files = engine, files
@@ -138,8 +90,7 @@ class Reading:
                 c.REASON: records[c.REASON],
                 c.RAW: _raw_values(file, rows),
             }
-            lines = pd.DataFrame(file.unreadable, columns=[c.LINE, c.RAW])
-            lines[c.REASON] = UNREADABLE
+            lines = pd.DataFrame(file.unreadable, columns=[c.LINE, c.RAW, c.REASON])
             both = pd.concat([pd.DataFrame(found), lines]).sort_values(c.LINE)
             parts.append(both.assign(**{c.FILE: file.name}))
         types = {c.FILE: "str", c.LINE: "int64", c.REASON: "str", c.RAW: "str"}
@@ -173,106 +124,13 @@ def _line_numbers(file: FileRows, rows: Any) -> Any:
 
     if not len(rows):
         return rows
-    starts = file.starts
+    starts = None if file.survey is None else file.survey.starts
     if starts is None and csv_records.count_lines(file.path) != file.rows + 1:
         # blank lines, or records over several lines
         with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
-            found = csv_records.survey(file.path, *file.form, len(file.header), nowhere)
+            found = csv_records.survey(file.path, file.separator, len(file.header), nowhere)
         starts = found.starts if len(found.starts) == file.rows else None
     return rows + 2 if starts is None else np.array(starts)[rows]
-
-
-class _Engine:
-    """An embedded DuckDB with a folder of its own for what does not fit into memory."""
-
-    def __init__(self, memory_limit: str) -> None:
-        import ibis
-
-        self._scratch = Path(tempfile.mkdtemp(prefix="transactions_"))
-        weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
-        self.connection: Backend = ibis.duckdb.connect(
-            memory_limit=memory_limit, temp_directory=str(self._scratch / "spilled")
-        )
-        self._tables, self._compiled = 0, {}
-
-    def store(self, expression: ir.Table) -> ir.Table:
-        """Write an expression into a table."""
-        self._tables += 1
-        return self.connection.create_table(f"kept_{self._tables}", expression)
-
-    def scan(self, path: Path, form: Form, width: int) -> tuple[ir.Table, str]:
-        """All columns of a file as text; the name of the table of what could not be read."""
-        self._tables += 1
-        rejects = f"rejects_{self._tables}"
-        table = self.connection.read_csv(
-            str(path),
-            table_name=f"texts_{self._tables}",
-            columns={f"c{i}": "VARCHAR" for i in range(width)},
-            header=True,
-            delim=form.separator,
-            quote='"',
-            escape='"',
-            encoding=form.encoding,
-            store_rejects=True,
-            rejects_table=rejects,
-            rejects_scan=f"{rejects}_scan",
-            rejects_limit=1,  # one is enough to know that the file is damaged
-        )
-        return table, rejects
-
-    def load(
-        self, texts: ir.Table, rejects: str, header: tuple[str, ...], typed: Classify
-    ) -> ir.Table | None:
-        """The typed rows of a sound file; None if anything in it could not be read."""
-        import duckdb
-
-        # files of one header differ in nothing but the view's name; compiling takes Python 40 ms
-        view = f'"{texts.get_name()}"'
-        if header not in self._compiled:
-            self._compiled[header] = self.connection.compile(typed(texts)).replace(view, VIEW)
-        name = f"typed_{texts.get_name()}"
-        try:
-            query = self._compiled[header].replace(VIEW, view)
-            self.connection.raw_sql(f"CREATE TABLE {name} AS {query}")
-        except (duckdb.InvalidInputException, duckdb.IOException):
-            return None
-        # the table of rejects is filled by the scan alone, and stays empty for a sound file
-        damaged = self.connection.table(rejects).count().execute()
-        if damaged:
-            self.connection.raw_sql(f"DROP TABLE {name}")
-            return None
-        return self.connection.table(name)
-
-    def mend(self, path: Path, form: Form, width: int) -> tuple[Path, csv_records.Survey]:
-        """A copy of a damaged file's readable records, and the account of the others."""
-        self._tables += 1
-        copy = self._scratch / f"{self._tables}.csv"
-        with copy.open("w", encoding="utf-8", newline="") as sink:
-            return copy, csv_records.survey(path, *form, width, sink)
-
-    def read(self, path: Path, form: Form, columns: Columns, classify: Classify) -> FileRows:
-        """One file; a damaged one from its mended copy."""
-        csv_records.check_packed(path)
-        header = csv_records.read_header(path, *form)
-        positions = columns(header, path.name)
-
-        def typed(texts: ir.Table) -> ir.Table:
-            return classify(texts.select(**{k: texts[f"c{at}"] for k, at in positions.items()}))
-
-        survey, table = csv_records.Survey(), None
-        if not GLOB & set(str(path)):
-            texts, rejects = self.scan(path, form, len(header))
-            table = self.load(texts, rejects, tuple(header), typed)
-        mended = table is None
-        if table is None:
-            copy, survey = self.mend(path, form, len(header))
-            texts, rejects = self.scan(copy, form._replace(encoding="utf-8"), len(header))
-            table = self.load(texts, rejects, tuple(header), typed)
-        if table is None:
-            raise InputError(f"lines in {path.name} that no CSV reader accepts", "a CSV file")
-        starts = survey.starts if mended else None
-        rows = int(table.count().execute())
-        return FileRows(path, form, header, texts, table, rows, starts, survey.unreadable)
 
 
 class TransactionFiles:
@@ -290,7 +148,7 @@ class TransactionFiles:
         """The files by name.
 
         Raises:
-            InputError: the folder is missing or has no such file.
+            InputError: the folder is missing, has no such file, or one that is a broken link.
         """
         hint = "Choose another folder with --params=raw_transactions=DIR."
         if not self.folder.is_dir():
@@ -298,6 +156,11 @@ class TransactionFiles:
                 f"no folder {self.folder}", "the CSV files of the transactions in it", hint
             )
         paths = sorted(path for path in self.folder.iterdir() if _is_csv(path))
+        lost = [path.name for path in paths if not path.exists()]
+        if lost:
+            raise InputError(
+                f"a link {lost[0]} that leads nowhere", "a file", "Mount its disk, or remove it."
+            )
         if not paths:
             raise InputError(f"no .csv or .csv.gz file in {self.folder}", "at least one", hint)
         return paths
@@ -307,7 +170,7 @@ class TransactionFiles:
 
         Args:
             separator: one character.
-            encoding: `utf-8`, `latin-1` or `utf-16`.
+            encoding: `utf-8`, `latin-1`, `cp1252` or `utf-16`.
             columns: header and file name to canonical name and position.
             classify: columns of text by canonical name to typed rows, the same for all files.
 
@@ -315,13 +178,14 @@ class TransactionFiles:
             InputError: there is no file, or one that cannot be read or lacks a column.
         """
         paths, form = self.paths(), Form(separator, encoding)
-        engine = _Engine(self._memory_limit)
+        engine = Engine(self._memory_limit)
         return Reading(engine, [engine.read(path, form, columns, classify) for path in paths])
 
 
 def _is_csv(path: Path) -> bool:
     name = path.name.lower()
-    return path.is_file() and not name.startswith(".") and name.endswith((".csv", ".csv.gz"))
+    there = path.is_file() or (path.is_symlink() and not path.exists())
+    return there and not name.startswith(".") and name.endswith((".csv", ".csv.gz"))
 
 
 class TransactionFilesDataset(AbstractDataset[None, TransactionFiles]):

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+DOUBTFUL = (
+    "%s: all amounts with a decimal sign have three digits behind it, such as %s. They are read as "
+    "decimals, as configured. If %r parts thousands there, set data_processing.thousands to it and "
+    "data_processing.decimal to the other sign."
+)
+
 
 def read_events(events: EventFile) -> pd.DataFrame:
     """The plan of campaigns and other events; without a file, one without a row.
@@ -39,6 +45,7 @@ def read_transactions(
     Raises:
         InputError: a file cannot be read, or has not the columns that the target needs.
     """
+    from lifemiles_forecasting.core.file_checks import doubtful_amount
     from lifemiles_forecasting.core.headers import resolve_columns
     from lifemiles_forecasting.core.transactions import classify, settle
 
@@ -51,6 +58,9 @@ def read_transactions(
         columns=partial(resolve_columns, settings=settings, target=target),
         classify=partial(classify, settings=settings, target=target, as_of=limit, today=today),
     )
+    for file in reading.files:
+        if amount := doubtful_amount(file.first.get(target, []), settings.decimal):
+            logger.warning(DOUBTFUL, file.name, amount, settings.decimal)
     return reading, settle(reading.rows, reading.keep)
 
 
@@ -72,18 +82,23 @@ def trust_rows(
     """Store-days of the usable rows, once the quarantine is saved and the rows add up.
 
     Raises:
-        InputError: no usable row, or too many in the quarantine.
+        InputError: no usable row, too many in the quarantine, or a file in another form than the
+            configured one or that is there twice.
     """
     from lifemiles_forecasting.core.balance import check_balance, check_share
     from lifemiles_forecasting.core.columns import TRANSACTIONS
+    from lifemiles_forecasting.core.file_checks import check_date_order, check_forms, check_repeats
     from lifemiles_forecasting.core.panel import check_store_ids, store_days
 
     settings = parse(DataSettings, data_processing)
     where = f"{data_root}/02_intermediate/quarantine.parquet"
+    check_date_order(transactions.rows, quarantine, settings)
+    check_forms(row_counts, quarantine, settings.max_quarantined_share, where)
     check_share(row_counts, quarantine, settings.max_quarantined_share, where)
     days = transactions.keep(store_days(transactions.rows, rejected))
     check_balance(row_counts, quarantine, int(days[TRANSACTIONS].sum().execute()))
     check_store_ids(days)
+    check_repeats(transactions.rows, settings)
     return days
 
 

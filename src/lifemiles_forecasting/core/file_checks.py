@@ -1,0 +1,190 @@
+"""What only shows once a file is read: another form than the configured one, or a second copy.
+
+A file in the wrong form harms most where it is small: its rows are too few to stop the run by
+their share of all, yet its days would count as days without a sale, or as other days.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lifemiles_forecasting.core import columns as c
+from lifemiles_forecasting.core.config import DataSettings
+from lifemiles_forecasting.core.errors import InputError
+from lifemiles_forecasting.core.names import plain
+from lifemiles_forecasting.core.transactions import (
+    ACTIVITY,
+    BAD_DATE,
+    FLAW,
+    NOT_A_NUMBER,
+    NUMBERED,
+    UNREADABLE,
+    USABLE,
+    VALUE,
+    WRONG_ENCODING,
+)
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+    import pandas as pd
+
+# reasons that a whole file has when it is of another form than the configuration says
+FORMS = {
+    UNREADABLE: "separator",
+    WRONG_ENCODING: "encoding",
+    BAD_DATE: "date_order",
+    NOT_A_NUMBER: "decimal",
+}
+MOST = 0.5  # share of a file's rows
+FEWEST_ROWS = 10  # with fewer, one odd row would be a large share of a file
+FEWEST_DAYS = 10  # equal store-days in two files; fewer may be chance
+FEWEST_AMOUNTS = 20  # with a decimal sign; the form of fewer may be chance
+OTHER_ORDER = {"dmy": "mdy", "mdy": "dmy"}
+LAST_MONTH = 12
+
+
+def doubtful_amount(texts: Sequence[str], decimal: str) -> str | None:
+    """An amount whose decimal sign may be one that parts thousands; None if that is unlikely.
+
+    Args:
+        texts: amounts of one file as they are written.
+        decimal: the configured sign.
+
+    >>> doubtful_amount(["45.900", "1.200"] * 10, ".")
+    '45.900'
+    >>> doubtful_amount(["45.900", "0.200"] * 10, ".")
+    """
+    grouped = re.compile(rf"\s*[+-]?[1-9]\d{{0,2}}\{decimal}\d{{3}}\s*")
+    signed = [text for text in texts if decimal in text]
+    if len(signed) < FEWEST_AMOUNTS or not all(map(grouped.fullmatch, signed)):
+        return None
+    return signed[0].strip()
+
+
+def check_forms(
+    files: Sequence[Mapping[str, Any]], quarantine: pd.DataFrame, max_share: float, where: str
+) -> None:
+    """Stop when most of a file cannot be used for one reason that lies in its form.
+
+    Args:
+        files: what was counted when the files were read.
+        quarantine: the rows as they were saved.
+        max_share: `data_processing.max_quarantined_share`; counts where it is above MOST.
+        where: the file of the quarantine, for the message.
+
+    Raises:
+        InputError: a file in another form than the configured one.
+    """
+    found = quarantine[quarantine[c.REASON].isin(list(FORMS))]
+    counts = found.groupby([c.FILE, c.REASON])[c.LINE].agg(["size", "min"])
+    rows_in = {counted["file"]: counted["rows_in"] for counted in files}
+    for (file, reason), rows, line in counts.itertuples():
+        if rows_in[file] >= FEWEST_ROWS and rows > max(MOST, max_share) * rows_in[file]:
+            raise InputError(
+                f"{rows:,} of {rows_in[file]:,} rows in {file} that cannot be used ({reason}), "
+                f"the first in line {line}",
+                f"a file as data_processing.{FORMS[reason]} says",
+                f"See the rows in {where}; set data_processing.{FORMS[reason]} to the form of "
+                "the file, or convert the file.",
+            )
+
+
+def _swapped(quarantine: pd.DataFrame, settings: DataSettings) -> Counter[str]:
+    """By file, dates that are none in the configured order and are one in the other."""
+    accepted = {plain(name) for name in settings.columns[settings.date_column]}
+    found: Counter[str] = Counter()
+    bad = quarantine[quarantine[c.REASON] == BAD_DATE]
+    for file, raw in zip(bad[c.FILE], bad[c.RAW], strict=True):
+        for name, written in json.loads(raw).items():
+            parts = re.search(NUMBERED, written.strip()) if plain(name) in accepted else None
+            if parts and int(parts[1]) <= LAST_MONTH < int(parts[2]):
+                found[file] += settings.date_order == "dmy"
+            elif parts and int(parts[2]) <= LAST_MONTH < int(parts[1]):
+                found[file] += settings.date_order == "mdy"
+    return found
+
+
+def check_date_order(rows: ir.Table, quarantine: pd.DataFrame, settings: DataSettings) -> None:
+    """Stop when a file's dates speak for the other order of day and month.
+
+    Only days after the 12th tell. Where more of them fit the other order than the configured one,
+    the file's other days have been read as days of other months.
+
+    Args:
+        rows: `file, date, flaw` as `classify` returns them.
+        quarantine: the rows as they were saved.
+        settings: order of dates, names of the date's column.
+
+    Raises:
+        InputError: a file in the other order.
+    """
+    swapped = _swapped(quarantine, settings) if settings.date_order in OTHER_ORDER else Counter()
+    if not swapped:
+        return
+    late = rows.filter(rows[FLAW] == USABLE, rows[c.DATE].day() > LAST_MONTH)
+    fitting = late.group_by(c.FILE).aggregate(days=late.count()).to_pandas()
+    fits = dict(zip(fitting[c.FILE], fitting["days"], strict=True))
+    other = OTHER_ORDER[settings.date_order]
+    for file, dates in swapped.items():
+        if dates > fits.get(file, 0):
+            raise InputError(
+                f"{dates:,} dates in {file} that are days in the order {other} only, and "
+                f"{fits.get(file, 0):,} in the order {settings.date_order} only",
+                f"dates as data_processing.date_order says ({settings.date_order})",
+                f"Set data_processing.date_order to {other}, or convert the file.",
+            )
+
+
+def repeated_days(rows: ir.Table) -> ir.Table:
+    """Pairs of files and how many store-days they share: `file, again, shared, equal`.
+
+    A store-day is equal when its rows have the same number, sum, smallest and largest amount. Rows
+    with an activity number do not count: their copies are found one by one.
+
+    Args:
+        rows: `file, partner_code, store_code, date, amount, activity_id, flaw`.
+    """
+    bare = rows.filter(rows[FLAW] == USABLE, rows[ACTIVITY].isnull())
+    key = [c.PARTNER_CODE, c.STORE_CODE, c.DATE]
+    amount = bare[VALUE]
+    days = bare.group_by([c.FILE, *key]).aggregate(
+        rows=bare.count(), total=amount.sum(), smallest=amount.min(), largest=amount.max()
+    )
+    others = days.view()
+    same_day = [days[name] == others[name] for name in key]
+    pairs = days.join(others, [*same_day, days[c.FILE] < others[c.FILE]]).select(
+        days[c.FILE],
+        again=others[c.FILE],
+        same=(days["rows"] == others["rows"])
+        & (days.total == others.total)
+        & (days.smallest == others.smallest)
+        & (days.largest == others.largest),
+    )
+    return pairs.group_by([c.FILE, "again"]).aggregate(shared=pairs.count(), equal=pairs.same.sum())
+
+
+def check_repeats(rows: ir.Table, settings: DataSettings) -> None:
+    """Stop when two files hold the same sales and no activity number tells which are copies.
+
+    Args:
+        rows: see `repeated_days`.
+        settings: names of the column of activity numbers.
+
+    Raises:
+        InputError: most store-days that two files share are equal, and that is no chance.
+    """
+    pairs = repeated_days(rows)
+    alike = pairs.filter(pairs.equal >= FEWEST_DAYS, pairs.equal > MOST * pairs.shared)
+    for pair in alike.order_by([c.FILE, "again"]).limit(1).to_pandas().itertuples():
+        activity = settings.columns.get(ACTIVITY, (ACTIVITY,))[0]
+        raise InputError(
+            f"the same rows in {pair.file} and {pair.again}, on {pair.equal:,} of the "
+            f"{pair.shared:,} store-days that both have",
+            "each sale in one file",
+            f"Remove the copy, or export the column {activity!r}, which tells copies of a row "
+            "from another sale. If both are right, join the two files.",
+        )

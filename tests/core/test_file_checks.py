@@ -1,0 +1,172 @@
+"""Files in another form than the configured one, and files that are there twice."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from datetime import date
+
+import ibis
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lifemiles_forecasting.core import file_checks
+from lifemiles_forecasting.core import transactions as t
+from lifemiles_forecasting.core.config import DataSettings
+from lifemiles_forecasting.core.errors import InputError
+
+COLUMNS = {"process_date": ("Process Date",), "activity_id": ("Number",)}
+
+
+def quarantine(*rows: tuple[str, int, str, str]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["file", "line", "reason", "raw"])
+
+
+def forms(rows_in: int, bad: int, reason: str, share: float = 0.05) -> None:
+    files = [{"file": "a.csv", "rows_in": rows_in}, {"file": "b.csv", "rows_in": 1000}]
+    rows = [("a.csv", i + 2, reason, "") for i in range(bad)]
+    file_checks.check_forms(files, quarantine(*rows), share, "q.parquet")
+
+
+@pytest.mark.parametrize(("reason", "parameter"), file_checks.FORMS.items())
+def test_input_error_when_most_of_a_file_is_in_another_form(reason, parameter):
+    message = (
+        rf"found 6 of 10 rows in a\.csv that cannot be used \({reason}\), the first in line 2; "
+        rf"expected a file as data_processing\.{parameter} says\. See the rows in q\.parquet; set "
+    )
+    with pytest.raises(InputError, match=message):
+        forms(10, 6, reason)
+
+
+def test_no_error_for_half_of_a_file_a_tiny_file_or_what_the_share_allows():
+    forms(10, 5, t.BAD_DATE)
+    forms(9, 9, t.BAD_DATE)
+    forms(10, 9, t.BAD_DATE, share=0.9)
+    forms(10, 10, t.DUPLICATE)
+
+
+def dated(order: str, fitting: int, swapped: int, written: str) -> None:
+    rows = pd.DataFrame(
+        {
+            "file": "a.csv",
+            "date": [date(2018, 1, 12)] * 5 + [date(2018, 1, 13)] * fitting,
+            "flaw": 0,
+        }
+    )
+    raw = json.dumps({"PROCESS DATE": written, "Other": "13/13/2018"})
+    bad = quarantine(*[("a.csv", i, t.BAD_DATE, raw) for i in range(swapped)])
+    configured = DataSettings(columns=COLUMNS, date_order=order)
+    file_checks.check_date_order(ibis.memtable(rows), bad, configured)
+
+
+def test_input_error_when_more_dates_fit_the_other_order():
+    message = (
+        r"found 3 dates in a\.csv that are days in the order mdy only, and 2 in the order dmy only;"
+        r" expected dates as .* \(dmy\)\. Set data_processing\.date_order to mdy, or convert the"
+    )
+    with pytest.raises(InputError, match=message):
+        dated("dmy", 2, 3, " 01/13/2018 ")
+    with pytest.raises(InputError, match=r"date_order to dmy"):
+        dated("mdy", 0, 1, "13.01.2018 10:00")
+
+
+@pytest.mark.parametrize(
+    ("order", "fitting", "written"),
+    [
+        ("dmy", 3, "01/13/2018"),
+        ("dmy", 0, "13/13/2018"),
+        ("dmy", 0, "soon"),
+        ("mdy", 0, "13/13/2018"),
+        ("ymd", 0, "01/13/2018"),
+    ],
+)
+def test_no_error_for_dates_that_prove_nothing(order, fitting, written):
+    dated(order, fitting, 3, written)
+
+
+def slow_pairs(drawn: list[tuple]) -> dict[tuple[str, str], tuple[int, int]]:
+    """Shared and equal store-days of two files, with dictionaries."""
+    days: dict[str, dict[tuple, list]] = {}
+    for file, store, day, amount, activity, flaw in drawn:
+        if flaw == 0 and activity is None:
+            days.setdefault(file, {}).setdefault((store, day), []).append(amount)
+    found = {}
+    for first, second in itertools.combinations(sorted(days), 2):
+        shared = days[first].keys() & days[second].keys()
+        told = [
+            [(len(x), sum(x), min(x), max(x)) for x in (days[first][key], days[second][key])]
+            for key in shared
+        ]
+        if shared:
+            found[first, second] = len(shared), sum(one == two for one, two in told)
+    return found
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from("abc"),
+            st.sampled_from("12"),
+            st.integers(1, 3),
+            st.integers(-2, 2),
+            st.sampled_from([None, None, "N"]),
+            st.sampled_from([0, 0, 3]),
+        ),
+        min_size=1,
+        max_size=30,
+    )
+)
+def test_repeated_days_match_plain_dictionaries(drawn):
+    names = ["file", "store_code", "date", "amount", "activity_id", "flaw"]
+    rows = pd.DataFrame(drawn, columns=names).assign(partner_code="P")
+    table = ibis.memtable(rows).cast({"activity_id": "string"})
+    found = file_checks.repeated_days(table).to_pandas()
+    pairs = zip(found["file"], found["again"], strict=True)
+    counts = zip(found["shared"], found["equal"], strict=True)
+    assert dict(zip(pairs, counts, strict=True)) == slow_pairs(drawn)
+
+
+def repeated(equal: int, other: int) -> None:
+    days = [{"file": file, "date": i, "amount": 1.0} for i in range(equal) for file in "ab"]
+    days += [
+        {"file": file, "date": equal + i, "amount": amount}
+        for i in range(other)
+        for file, amount in (("a", 1.0), ("b", 2.0))
+    ]
+    rows = pd.DataFrame(days).assign(partner_code="P", store_code="1", activity_id="", flaw=0)
+    table = ibis.memtable(rows)
+    table = table.mutate(activity_id=table.activity_id.nullif(""))
+    file_checks.check_repeats(table, DataSettings(columns=COLUMNS))
+
+
+def test_input_error_when_two_files_hold_the_same_sales():
+    message = (
+        "found the same rows in a and b, on 10 of the 19 store-days that both have; expected each "
+        "sale in one file. Remove the copy, or export the column 'Number'"
+    )
+    with pytest.raises(InputError, match=message):
+        repeated(10, 9)
+
+
+def test_no_error_for_store_days_that_are_equal_by_chance():
+    repeated(9, 0)
+    repeated(10, 10)
+
+
+@pytest.mark.parametrize(
+    ("texts", "decimal", "expected"),
+    [
+        ([" 45.900", "-1.200"] * 10, ".", "45.900"),
+        (["45,900"] * 20 + ["7", "x"], ",", "45,900"),
+        (["45.900"] * 19, ".", None),
+        (["45.900"] * 20 + ["45.90"], ".", None),
+        (["45.900"] * 20 + ["0.900"], ".", None),
+        (["45.900"] * 20 + ["1234.900"], ".", None),
+        (["45.900"] * 20, ",", None),
+    ],
+)
+def test_amounts_whose_decimal_sign_may_part_thousands(texts, decimal, expected):
+    assert file_checks.doubtful_amount(texts, decimal) == expected
