@@ -65,9 +65,9 @@ class ForecastingHooks:
         self._trained = ""
         self._places: Places | None = None
 
-    @hook_impl(tryfirst=True)  # before kedro-mlflow, which retries a missing server for minutes
-    def after_context_created(self, context: KedroContext) -> None:
-        """Check the environment, the configuration and the tracking store.
+    @hook_impl(wrapper=True)  # around kedro-mlflow, which retries a missing server for minutes
+    def after_context_created(self, context: KedroContext) -> Generator[None, Any, Any]:
+        """Check the environment, the configuration and the tracking store, then let it be opened.
 
         Raises:
             ConfigError: the environment or a parameter is unknown, a value cannot be used, or a
@@ -77,6 +77,7 @@ class ForecastingHooks:
         from kedro.config import MissingConfigException
 
         from lifemiles_forecasting.tracking import store
+        from lifemiles_forecasting.tracking.first_use import one_at_a_time
 
         warn_of_open_host()
         loader = context.config_loader
@@ -97,6 +98,8 @@ class ForecastingHooks:
         write_aside()
         forget_run()
         self._places = places(loader["mlflow"], self._config)
+        with one_at_a_time(loader["mlflow"]["server"]["mlflow_tracking_uri"]):
+            return (yield)
 
     @hook_impl(wrapper=True)  # around kedro-mlflow, which opens the run
     def before_pipeline_run(
