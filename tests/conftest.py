@@ -127,24 +127,33 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return Trained(project, result)
 
 
-@pytest.fixture(scope="session")
-def few_stores(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four months of the sample's four largest stores of two partners, and of two rare stores."""
-    folder = tmp_path_factory.mktemp("few_stores")
-    files = sorted(SAMPLE.glob("*.csv.gz"))[-4:]
-    months = {
+def write_few_stores(folder: Path, months: int) -> Path:
+    """The sample's last months of the four largest stores of two partners, and two rare stores."""
+    files = {
         file.name.removesuffix(".gz"): pd.read_csv(file, dtype=str, keep_default_na=False)
-        for file in files
+        for file in sorted(SAMPLE.glob("*.csv.gz"))[-months:]
     }
-    rows = pd.concat(months.values())
+    rows = pd.concat(list(files.values())[-4:])
     rows = rows[rows["Partner Code"].isin(["CJGRO", "CJFRE"])]
     count = rows.groupby(["Partner Code", "Store Code"]).size().sort_values(kind="stable")
     largest = count.groupby("Partner Code").tail(4).index
     rare = count[count == count.min()].index[:2]
-    for name, month in months.items():
+    for name, month in files.items():
         store = pd.MultiIndex.from_frame(month[["Partner Code", "Store Code"]])
         month[store.isin(largest.union(rare))].to_csv(folder / name, index=False)
     return folder
+
+
+@pytest.fixture(scope="session")
+def few_stores(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four months of ten stores, of which eight are large."""
+    return write_few_stores(tmp_path_factory.mktemp("few_stores"), months=4)
+
+
+@pytest.fixture(scope="session")
+def few_stores_longer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight months of the same stores."""
+    return write_few_stores(tmp_path_factory.mktemp("few_stores_longer"), months=8)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from filelock import FileLock
 from mlflow.tracking import MlflowClient
+from nights import FULL_QUICK, add_full_quick
 
 from lifemiles_forecasting.run_lock import LOCK
 
@@ -33,6 +34,7 @@ def shuffle(source, folder, seed):
 def project(copy_project, tmp_path_factory, few_stores):
     """Three runs that start together in a new project, whose database none has made yet."""
     project = copy_project(tmp_path_factory.mktemp("at_once"))
+    add_full_quick(project)
     processes = []
     for workers in WORKERS:
         raw = (
@@ -43,7 +45,7 @@ def project(copy_project, tmp_path_factory, few_stores):
         values = f"data_root=out{workers},raw_transactions={raw},modeling.workers={workers}"
         processes.append(
             subprocess.Popen(
-                [sys.executable, "-m", "kedro", "run", "--env=quick", f"--params={values}"],
+                [sys.executable, "-m", "kedro", "run", f"--env={FULL_QUICK}", f"--params={values}"],
                 cwd=project.folder,
                 env=project.environment(),
                 stdout=subprocess.DEVNULL,
