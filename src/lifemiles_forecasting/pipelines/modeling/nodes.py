@@ -117,6 +117,8 @@ def describe_fits(
     failures = packaging.failures_frame(backtest_result.fits.failures)
     for line in failures.itertuples():
         logger.warning("Store %s failed in %s: %s", line.store_id, line.stage, line.error)
+    for left_out in backtest_result.fits.left_out:
+        logger.warning("Candidate %s is left out: %s", left_out.store_id, left_out.error)
     return (
         packaging.weights_frame(study, backtest_result),
         packaging.attempted_frame(study, backtest_result),
