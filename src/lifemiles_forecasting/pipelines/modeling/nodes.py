@@ -73,6 +73,7 @@ def build_study(  # noqa: PLR0913, PLR0917 - every run-time parameter is an inpu
     everyone = Series.from_frames(panel, stores)
     chosen, attempted = study.prepare(everyone, horizon, min_samples, max_stores)
     rest = {"events": planned_events, "kept": training_plan.kept, "fits": fits, "resume": resume}
+    rest["set_aside"] = study.unusable(everyone)
     built = study.build_study(chosen, attempted, horizon, settings, seed, min_samples, **rest)
     retraining.check_study(built)
     return built
@@ -114,7 +115,7 @@ def describe_fits(
     """Weights, how each attempted store went, and the ledgers of failures and of training."""
     from lifemiles_forecasting.core import packaging
 
-    failures = packaging.failures_frame(backtest_result.fits.failures)
+    failures = packaging.failures_frame([*study.set_aside, *backtest_result.fits.failures])
     for line in failures.itertuples():
         logger.warning("Store %s failed in %s: %s", line.store_id, line.stage, line.error)
     for left_out in backtest_result.fits.left_out:
