@@ -133,6 +133,7 @@ def _compete(study: Study, sizes: dict[str, list[Variant]], early: tuple[int, ..
     count = min(len(known), SIZE_SAMPLE)
     sample = np.zeros(len(study.attempted), bool)
     sample[np.random.default_rng(study.seed).choice(known, count, replace=False)] = True
+    sample &= ~fits.failed(study.series.store_ids)
     return fits.merge(fitting.fit(study, others, stores=sample))
 
 
