@@ -10,10 +10,10 @@ LIMIT = 0.001  # seconds: no store's models are made in that
 
 
 @pytest.fixture(scope="module")
-def lost(copy_project, tmp_path_factory):
+def lost(copy_project, few_stores, tmp_path_factory):
     """A project, and a run of it in which the own models of every store take too long."""
     project = copy_project(tmp_path_factory.mktemp("lost"))
-    told = f"max_stores={STORES},modeling.store_seconds={LIMIT}"
+    told = f"raw_transactions={few_stores},max_stores={STORES},modeling.store_seconds={LIMIT}"
     return project, project.kedro("run", "--env=quick", f"--params={told}")
 
 
@@ -34,10 +34,10 @@ def test_everything_is_written_first_and_the_stores_have_the_base(lost):
     project, _ = lost
     failures = pd.read_csv(project.output("08_reporting/failures.csv"), dtype=str)
     assert len(failures) == STORES
-    assert set(failures["error"]) == {
-        f"TimeLimitExceeded: local models took longer than {LIMIT} s"
-    }
-    forecasts = pd.read_csv(project.output("07_model_output/forecasts.csv"), dtype={"store_id": str})
+    assert set(failures["error"]) == {f"TimeLimitExceeded: local models took longer than {LIMIT} s"}
+    forecasts = pd.read_csv(
+        project.output("07_model_output/forecasts.csv"), dtype={"store_id": str}
+    )
     theirs = forecasts[forecasts["store_id"].isin(failures["store_id"])]
     assert len(theirs) == STORES * 28
     assert set(theirs["status"]) == {"fallback"}
