@@ -3,8 +3,6 @@
 import pandas as pd
 import pytest
 
-from lifemiles_forecasting.core.failed_share import check
-
 STORES = 3
 LIMIT = 0.001  # seconds: no store's models are made in that
 

@@ -4,22 +4,25 @@ import dataclasses
 import os
 import re
 import signal
+from collections.abc import Callable
 
-import catboost  # noqa: F401 - so that a worker imports it before a time limit begins
 import numpy as np
 import pytest
 
 from lifemiles_forecasting.core import backtest, fitting
-from lifemiles_forecasting.core.backtest import BLEND, LEFT_OUT
+from lifemiles_forecasting.core.backtest import BLEND, LEFT_OUT, MOST
 from lifemiles_forecasting.core.candidates.learners import RidgeLearner
+from lifemiles_forecasting.core.config import RidgeSettings
 from lifemiles_forecasting.core.forecast import final_intervals, forecast_all
 from lifemiles_forecasting.core.series import MOST_PER_DAY, Series
 from lifemiles_forecasting.core.study import unusable
 from lifemiles_forecasting.core.synthetic import generate_series, to_panel, with_values
+from lifemiles_forecasting.core.tasks import pooled_task
 
-LIMIT = 2.0  # seconds; a ridge regression of a store takes milliseconds
+LIMIT = 1.0  # seconds; a ridge regression of a store takes milliseconds
 BAD = 3
-CANDIDATES = ("base", "direct", "ridge")
+CANDIDATES = ("base", "ridge", "direct")
+ALPHAS = RidgeSettings(alphas={"weak": 30.0})
 
 
 def refuse(_X):
@@ -50,14 +53,22 @@ def forecast_nothing(_X):
 
 @dataclasses.dataclass(frozen=True)
 class BadForOne:
-    """A ridge regression that does something else for the store with these training rows."""
+    """A ridge regression that does something else for a store.
+
+    Attributes:
+        ridge: what it is for the others.
+        first: the first training row of the store.
+        least: training rows from which on it is bad.
+        behave: what it does; a model if it makes one.
+    """
 
     ridge: RidgeLearner
-    rows: np.ndarray
-    behave: object
+    first: np.ndarray
+    least: int
+    behave: Callable
 
     def fit(self, X, residual, weight):
-        if X.shape[1] == self.rows.shape[1] and (X[0] == self.rows[0]).all():
+        if np.array_equal(X[0], self.first, equal_nan=True) and len(X) >= self.least:
             found = self.behave(X)
             if found is not None:
                 return found
@@ -66,8 +77,14 @@ class BadForOne:
 
 @pytest.fixture(scope="module")
 def small(make_study, made):
-    """Ten stores, a model over all of them and ridge regressions, in one process."""
-    return make_study(made.series, min_samples=60, candidates=CANDIDATES)
+    """Ten stores with a ridge regression each, which are worth having, in one process."""
+    return make_study(made.series, min_samples=60, candidates=("base", "ridge"), ridge=ALPHAS)
+
+
+@pytest.fixture(scope="module")
+def pooled(make_study, made):
+    """The same with a model over all stores."""
+    return make_study(made.series, min_samples=60, candidates=CANDIDATES, ridge=ALPHAS)
 
 
 @pytest.fixture(scope="module")
@@ -79,18 +96,19 @@ def without_models(small):
     return backtest.run(dataclasses.replace(small, attempted=attempted))
 
 
-def spoil(monkeypatch, study, behave, first_cutoff=0):
-    """Let the ridge regressions of the store BAD, from a cutoff on, do something else."""
-    made = fitting.learner
-    rows = study.rows
-    own = slice(rows.bounds[BAD], rows.bounds[BAD + 1])
+def spoil(monkeypatch, study, behave, late=False, store=BAD):
+    """Let the ridge regressions of a store, or only the last one, do something else."""
+    made, rows = fitting.learner, study.rows
+    own = slice(rows.bounds[store], rows.bounds[store + 1])
+    known = np.isfinite(rows.y[own])
+    least = known.sum() if late else 0
 
     def learner(some_study, variant, names):
-        found = made(some_study, variant, names)
         if variant[0] != "ridge":
-            return found
-        columns = fitting._columns(study, "ridge", study.last)
-        return BadForOne(found, rows.X[own][:, columns], behave)
+            return made(some_study, variant, names)
+        columns = [rows.names.index(name) for name in names]
+        first = rows.X[own][known][0, columns]
+        return BadForOne(made(some_study, variant, names), first, least, behave)
 
     monkeypatch.setattr(fitting, "learner", learner)
 
@@ -110,22 +128,12 @@ def assert_others_equal(study, one, two):
     assert (one.sizes, one.no_worse) == (two.sizes, two.no_worse)
 
 
-WAYS = {
-    "raises": (refuse, 1, None, "ArithmeticError: no such thing"),
-    "not_finite": (
-        forecast_nothing,
-        1,
-        None,
-        "FloatingPointError: ridge gave a forecast that is not finite",
-    ),
-    "hangs": (hang, 2, LIMIT, "TimeLimitExceeded: local models took longer than 2 s"),
-    "hangs_alone": (hang, 1, LIMIT, "TimeLimitExceeded: local models took longer than 2 s"),
-    "ends_its_process": (
-        end_process,
-        2,
-        None,
-        "ProcessEnded: local models took their process down",
-    ),
+RAISED = "ArithmeticError: no such thing"
+NOT_FINITE = "FloatingPointError: ridge gave a forecast that is not finite"
+WAYS = {  # what it does, whether only in the last fit, and what is said of it
+    "raises": (refuse, False, RAISED),
+    "raises_at_last": (refuse, True, RAISED),
+    "not_finite": (forecast_nothing, False, NOT_FINITE),
 }
 
 
@@ -133,19 +141,19 @@ WAYS = {
 def test_a_store_that_fails_is_to_the_others_as_if_it_had_asked_for_no_models(
     way, small, without_models, monkeypatch
 ):
-    behave, workers, limit, error = WAYS[way]
-    spoil(monkeypatch, small, behave)
-    study = with_settings(small, workers=workers, store_seconds=limit)
-    result = backtest.run(study)
+    behave, late, error = WAYS[way]
+    spoil(monkeypatch, small, behave, late)
+    result = backtest.run(small)
     (failure,) = result.fits.failures
     assert (failure.store_id, failure.stage) == (small.series.store_ids[BAD], "local models")
     assert failure.error == error
     assert len(failure.traceback_hash) == 12
     assert_others_equal(small, result, without_models)
-    table = forecast_all(study, result, final_intervals(study, result), study.series)
+    assert (result.weights[BAD] == [1, 0]).all()
+    table = forecast_all(small, result, final_intervals(small, result), small.series)
     own = table[table["store_id"] == failure.store_id]
     assert set(own["status"]) == {"fallback"}
-    np.testing.assert_array_equal(own["forecast"], result.y_hat[BLEND, study.last][BAD])
+    np.testing.assert_array_equal(own["forecast"], result.y_hat[BLEND, small.last][BAD])
     assert own["forecast"].gt(0).any()
     assert (table.loc[table["store_id"] != failure.store_id, "status"] != "fallback").all()
 
@@ -154,53 +162,87 @@ def test_the_same_store_is_sound_without_its_fault(small, without_models):
     """Else the tests above would compare nothing with nothing."""
     result = backtest.run(small)
     assert result.fits.failures == []
-    assert result.weights[BAD, CANDIDATES.index("ridge")] > 0
+    assert result.weights[BAD, 1] > 0
+    for one in (result, without_models):
+        assert one.no_worse["ridge"] >= MOST
+        assert (np.delete(one.weights[:, 1], BAD) > 0).sum() >= 7
     assert result.weights.tobytes() != without_models.weights.tobytes()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_stores_that_hang_or_end_their_process_are_given_up_and_nobody_else(
+    workers, pooled, monkeypatch
+):
+    wanted = [(("ridge", "weak"), pooled.last), (("direct", "small"), pooled.last)]
+    usual = fitting.fit(pooled, wanted, keep=(pooled.last,))
+    expected = {"P0_0003": "TimeLimitExceeded: local models took longer than 1 s"}
+    spoil(monkeypatch, pooled, hang)
+    if workers == 2:  # in a chunk of its own, and a model of all stores at the same time
+        spoil(monkeypatch, pooled, end_process, store=9)
+        break_direct(monkeypatch, end_process, pooled.last)
+        expected["P1_0009"] = "ProcessEnded: local models took their process down"
+    study = with_settings(pooled, workers=workers, store_seconds=LIMIT)
+    after = fitting.fit(study, wanted, keep=(pooled.last,))
+    assert {f.store_id: f.error for f in after.failures} == expected
+    assert {f.stage for f in after.failures} == {"local models"}
+    assert after.seconds[BAD] >= LIMIT
+    bad = np.isin(pooled.series.store_ids, list(expected))
+    old, new = (fits.by[wanted[0]] for fits in (usual, after))
+    assert new.forecast[~bad].tobytes() == old.forecast[~bad].tobytes()
+    assert np.isnan(new.forecast[bad]).all()
+    assert {store: model.dump() for store, model in new.models.items()} == {
+        store: model.dump() for store, model in old.models.items() if not bad[store]
+    }
+    old, new = (fits.by[wanted[1]] for fits in (usual, after))
+    if workers == 1:
+        assert (after.left_out, new.forecast.tobytes()) == ([], old.forecast.tobytes())
+        return
+    (left_out,) = after.left_out
+    assert left_out.store_id == "direct"
+    assert left_out.error == "ProcessEnded: pooled models took their process down"
+    assert np.isnan(new.forecast).all()
 
 
 # --- a model of all stores that fails
 
 
-def break_direct(monkeypatch, behave, late):
-    made = fitting.pooled_task
+@dataclasses.dataclass(frozen=True)
+class BadAtLast:
+    """A fit over all stores that does something else from a cutoff on."""
 
-    def task(job, rows, sample, at):
-        if job.cutoff >= late:
-            behave(None)
-        return made(job, rows, sample, at)
+    cutoff: int
+    behave: Callable
 
-    monkeypatch.setattr(fitting, "pooled_task", task)
+    def __call__(self, job, *args):
+        if job.cutoff >= self.cutoff:
+            self.behave(None)
+        return pooled_task(job, *args)
+
+
+def break_direct(monkeypatch, behave, cutoff):
+    monkeypatch.setattr(fitting, "pooled_task", BadAtLast(cutoff, behave))
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["every_fit", "the_last_fit"])
-def test_a_candidate_over_all_stores_that_raises_is_left_out(small, late, make_study, monkeypatch):
-    break_direct(monkeypatch, refuse, small.last if late else 0)
-    result = backtest.run(small)
+def test_a_candidate_over_all_stores_that_raises_is_left_out(pooled, small, late, monkeypatch):
+    break_direct(monkeypatch, refuse, pooled.last if late else 0)
+    result = backtest.run(pooled)
     assert {f.store_id for f in result.fits.left_out} == {"direct"}
     assert result.fits.failures == []
     assert (result.weights[:, CANDIDATES.index("direct")] == 0).all()
     np.testing.assert_allclose(result.weights.sum(axis=1), 1)
-    notice = backtest.notices(small, result)[-1]
+    (notice,) = backtest.notices(pooled, result)
     assert notice == ("direct", "pooled models", LEFT_OUT, small.attempted.sum())
-    alone = backtest.run(make_study(small.series, min_samples=60, candidates=("base", "ridge")))
+    alone = backtest.run(small)
     for origin in (*small.windows, small.last):
         np.testing.assert_array_equal(result.y_hat[BLEND, origin], alone.y_hat[BLEND, origin])
-
-
-def test_a_candidate_over_all_stores_that_ends_its_process_is_left_out(small, monkeypatch):
-    break_direct(monkeypatch, end_process, small.last)
-    result = backtest.run(with_settings(small, workers=2))
-    (failure,) = result.fits.left_out
-    assert failure.error == "ProcessEnded: pooled models took their process down"
-    assert result.fits.failures == []
-    assert (result.weights[:, CANDIDATES.index("direct")] == 0).all()
-    assert np.isfinite(result.y_hat[BLEND, small.last]).all()
 
 
 # --- stores of which nothing can be learned, with and without
 
 
 DAYS = 220
+INFINITE = 1.25e300  # stands for a day of minus infinity until there is a panel
 
 
 def days(begin, value):
@@ -221,20 +263,30 @@ USELESS = {
     "takes_back_more_than_it_sells": days(0, -4.0),
     "all_of_1e308": days(0, 1e308),
     "one_day_of_1e308": with_one(days(0, 20.0), 100, 1e308),
-    "one_infinite_day": with_one(days(10, 20.0), 100, -np.inf),
+    "one_infinite_day": with_one(days(10, 20.0), 100, INFINITE),
     "just_too_much": with_one(days(0, 20.0), DAYS - 1, 1.001 * MOST_PER_DAY),
     "not_a_number": days(0, np.nan),
 }
+DAMAGED = {"all_of_1e308", "one_day_of_1e308", "one_infinite_day", "just_too_much", "not_a_number"}
 
 
 @pytest.fixture(scope="module")
-def eleven():
-    return generate_series(n_stores=11, n_days=DAYS).series
+def twenty():
+    return generate_series(n_stores=20, n_days=DAYS).series
+
+
+def with_kinds(series, kinds):
+    """Stores 11 and on replaced by those of these kinds."""
+    y = series.y[: 10 + len(kinds)].copy()
+    y[10:] = list(kinds.values())
+    return dataclasses.replace(series.take(np.arange(len(y))), y=y)
 
 
 def run_on(make_study, series):
     """Forecasts of a run on the panel of these stores, and its backtest."""
-    everyone = Series.from_frames(to_panel(series), series.stores)
+    panel = to_panel(series)
+    panel["y"] = panel["y"].replace(INFINITE, -np.inf)
+    everyone = Series.from_frames(panel, series.stores)
     study = make_study(everyone, min_samples=60)
     result = backtest.run(study)
     table = forecast_all(study, result, final_intervals(study, result), everyone)
@@ -242,27 +294,26 @@ def run_on(make_study, series):
 
 
 @pytest.fixture(scope="module")
-def without(make_study, eleven):
-    return run_on(make_study, eleven.take(np.arange(10)))
+def without(make_study, twenty):
+    return run_on(make_study, twenty.take(np.arange(10)))
 
 
-@pytest.mark.parametrize("kind", USELESS)
-def test_a_useless_store_changes_no_bit_of_the_others(kind, make_study, eleven, without):
-    y = eleven.y.copy()
-    y[10] = USELESS[kind]
-    series = dataclasses.replace(eleven, y=y)
+def test_useless_stores_change_no_bit_of_the_others(make_study, twenty, without):
+    series = with_kinds(twenty, USELESS)
     table, result, everyone = run_on(make_study, series)
-    its = table["store_id"] == series.store_ids[10]
+    useless = table["store_id"].isin(series.store_ids[10:])
     old_table, old, _ = without
-    assert table[~its].to_csv() == old_table.to_csv()
+    assert table[~useless].to_csv(index=False) == old_table.to_csv(index=False)
     for key, forecast in old.y_hat.items():
         assert forecast.tobytes() == result.y_hat[key].tobytes()
     assert old.weights.tobytes() == result.weights.tobytes()
-    assert len(table[its]) == 14
-    assert (table.loc[its, ["forecast", "lower_80", "upper_95"]] == 0).all(axis=None)
-    told = [failure.store_id for failure in unusable(everyone)]
-    damaged = "1e308" in kind or kind in {"one_infinite_day", "just_too_much", "not_a_number"}
-    assert told == ([series.store_ids[10]] if damaged else [])
+    assert useless.sum() == 14 * len(USELESS)
+    assert (table.loc[useless, ["forecast", "lower_80", "upper_95"]] == 0).all(axis=None)
+    failures = unusable(everyone)
+    assert {failure.store_id for failure in failures} == {
+        store for store, kind in zip(series.store_ids[10:], USELESS, strict=True) if kind in DAMAGED
+    }
+    assert {f.error for f in failures} == {"UnusablePanel: no day, or one of more than 1e+15"}
 
 
 ODD = {
@@ -276,14 +327,15 @@ ODD = {
 }
 
 
-@pytest.mark.parametrize("kind", ODD)
-def test_an_odd_store_is_forecast_and_leaves_the_others_sound(kind, make_study, eleven, without):
-    y = eleven.y.copy()
-    y[10] = ODD[kind]
-    table, result, everyone = run_on(make_study, with_values(eleven, y))
+def test_odd_stores_are_forecast_and_leave_the_others_sound(make_study, twenty, without):
+    series = with_kinds(twenty, ODD)
+    table, result, everyone = run_on(make_study, with_values(series, series.y))
+    odd = table["store_id"].isin(series.store_ids[10:])
     assert result.fits.left_out == []
-    assert not {failure.store_id for failure in result.fits.failures} - {everyone.store_ids[10]}
+    assert not {failure.store_id for failure in result.fits.failures} & set(series.store_ids[:10])
     assert np.isfinite(table[["forecast", "lower_80", "upper_95"]]).all(axis=None)
-    others = table["store_id"] != everyone.store_ids[10]
-    sums = [t.groupby("store_id")["forecast"].sum() for t in (table[others], without[0])]
+    assert unusable(everyone) == ()
+    sums = [t.groupby("store_id")["forecast"].sum() for t in (table[~odd], without[0])]
     np.testing.assert_allclose(*sums, rtol=0.35, atol=1)
+    constant = table[table["store_id"] == series.store_ids[10]]
+    np.testing.assert_allclose(constant["forecast"], 5.0, rtol=0.05)
