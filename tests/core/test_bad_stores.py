@@ -238,6 +238,19 @@ def test_a_candidate_over_all_stores_that_raises_is_left_out(pooled, small, late
         np.testing.assert_array_equal(result.y_hat[BLEND, origin], alone.y_hat[BLEND, origin])
 
 
+def test_a_candidate_without_a_forecast_in_any_window_has_no_weight(study, result):
+    earlier = study.windows[:-1]
+    met = 0
+    for k, name in enumerate(study.settings.candidates):
+        for store in np.flatnonzero(study.attempted_at(study.windows[-1])):
+            known = [np.isfinite(backtest.actual(study, o)[store]) for o in earlier]
+            forecasts = [result.y_hat[name, o][store] for o in earlier]
+            lacking = any(np.isnan(f[k]).any() for f, k in zip(forecasts, known, strict=True))
+            met += lacking
+            assert not lacking or result.weights[store, k] == 0
+    assert met > 0
+
+
 # --- stores of which nothing can be learned, with and without
 
 
