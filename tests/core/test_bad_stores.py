@@ -15,7 +15,7 @@ from lifemiles_forecasting.core.candidates.learners import RidgeLearner
 from lifemiles_forecasting.core.config import RidgeSettings
 from lifemiles_forecasting.core.forecast import final_intervals, forecast_all
 from lifemiles_forecasting.core.series import MOST_PER_DAY, Series
-from lifemiles_forecasting.core.study import unusable
+from lifemiles_forecasting.core.study import that_sold, unusable
 from lifemiles_forecasting.core.synthetic import generate_series, to_panel, with_values
 from lifemiles_forecasting.core.tasks import pooled_task
 
@@ -300,7 +300,7 @@ def run_on(make_study, series):
     panel = to_panel(series)
     panel["y"] = panel["y"].replace(INFINITE, -np.inf)
     everyone = Series.from_frames(panel, series.stores)
-    study = make_study(everyone, min_samples=60)
+    study = make_study(that_sold(everyone), min_samples=60)
     result = backtest.run(study)
     table = forecast_all(study, result, final_intervals(study, result), everyone)
     return table, result, everyone

@@ -34,8 +34,8 @@ def test_error_names_count_share_the_most_frequent_reasons_and_the_ledger():
         check(rows, ATTEMPTED, 0.05, "data/failures.csv")
     assert str(caught.value) == (
         "found 8 of 20 stores (40.0 %) without models of their own, because of: E: d (3); "
-        "E: b (2); E: c (2); expected at most 5 % (modeling.max_failed_share). All outputs are written, with "
-        "the base for these stores. Each one is in data/failures.csv."
+        "E: b (2); E: c (2); expected at most 5 % (modeling.max_failed_share). All outputs are "
+        "written, with the base for these stores. Each one is in data/failures.csv."
     )
 
 

@@ -95,6 +95,15 @@ class Study:
         return f"{self.series.dates[origin + 1]}/{self.series.dates[origin + self.horizon]}"
 
 
+def that_sold(series: Series) -> Series:
+    """The stores that a run learns from: one that never sold would count in means over stores.
+
+    As with `min_samples`, which stores these are depends on all of the data. What is computed for
+    an origin out of their values does not.
+    """
+    return series if series.sold.all() else series.take(np.flatnonzero(series.sold))
+
+
 def prepare(
     series: Series, horizon: int, min_samples: int, max_stores: int | None
 ) -> tuple[Series, np.ndarray]:
@@ -107,14 +116,12 @@ def prepare(
         max_stores: keep only the largest stores among those that would be attempted.
 
     Returns:
-        The series of this run (without stores that never sold, which would count in means over
-        stores; only the largest where `max_stores` is set) and (S,) bool, attempted.
+        The series of this run (only those stores where `max_stores` is set) and (S,) bool,
+        attempted.
 
     Raises:
         InputError: no store has enough history, or the data are too short for a backtest.
     """
-    if not series.sold.all():
-        series = series.take(np.flatnonzero(series.sold))
     active = series.stores[c.ACTIVE_DAYS].to_numpy()
     enough = active >= min_samples
     needed = MIN_HISTORY + 2 * horizon

@@ -71,7 +71,8 @@ def build_study(  # noqa: PLR0913, PLR0917 - every run-time parameter is an inpu
 
     settings = parse(ModelSettings, modeling)
     everyone = Series.from_frames(panel, stores)
-    chosen, attempted = study.prepare(everyone, horizon, min_samples, max_stores)
+    sold = study.that_sold(everyone)
+    chosen, attempted = study.prepare(sold, horizon, min_samples, max_stores)
     rest = {"events": planned_events, "kept": training_plan.kept, "fits": fits, "resume": resume}
     rest["set_aside"] = study.unusable(everyone)
     built = study.build_study(chosen, attempted, horizon, settings, seed, min_samples, **rest)
