@@ -10,11 +10,12 @@ from __future__ import annotations
 import faulthandler
 import hashlib
 import os
+import tempfile
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -24,6 +25,10 @@ WATCH_SECONDS = 1.0  # between looks at whether the process that is worked for s
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"), "1"
 )
+
+# of this process as a worker: seconds that a block may take, and the file that tells it took longer
+_limit: float | None = None
+_told = os.devnull
 
 
 @dataclass(frozen=True)
@@ -87,15 +92,12 @@ def deadline() -> Iterator[None]:
     if _limit is None:
         yield
         return
-    with Path(os.devnull).open("w") as nowhere:  # not into the log: the failure says all there is
-        faulthandler.dump_traceback_later(_limit, exit=True, file=nowhere)
+    with Path(_told).open("w") as file:
+        faulthandler.dump_traceback_later(_limit, exit=True, file=file)
         try:
             yield
         finally:
             faulthandler.cancel_dump_traceback_later()
-
-
-_limit: float | None = None  # seconds, of this process as a worker
 
 
 def run(
@@ -174,7 +176,7 @@ def _isolated(
     from joblib.externals.loky.process_executor import BrokenProcessPool
 
     left = dict(tasks)
-    with _Alone(function, isolation) as alone:
+    with closing(_Alone(function, isolation)) as alone:
         if workers == 1:
             for number, task in tasks.items():
                 divided = isolation.parts(task)
@@ -203,14 +205,12 @@ class _Alone:
     def __init__(self, function: Callable[..., Any], isolation: Isolation) -> None:
         self._function, self._isolation = function, isolation
         self._executor: Any = None
+        self._told = tempfile.NamedTemporaryFile()  # noqa: SIM115 - closed by close
 
-    def __enter__(self) -> _Alone:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._executor is not None:
-            self._executor.shutdown(kill_workers=True)
-            self._executor = None
+    def close(self) -> None:
+        """End the process."""
+        self._end()
+        self._told.close()
 
     def whole(self, task: tuple) -> list:
         """The result of a task, done part by part only if it ends its process."""
@@ -225,21 +225,21 @@ class _Alone:
         """The result of a task, done part by part; what ends its process is lost."""
         from joblib.externals.loky.process_executor import BrokenProcessPool
 
-        results, limit = [], self._isolation.seconds
+        results: list = []
         for part in self._isolation.parts(task) or [task]:
             start = time.perf_counter()
             try:
                 results += self._call(part)
             except BrokenProcessPool:
                 seconds = time.perf_counter() - start
-                over = limit is not None and seconds >= limit
-                why = (
-                    f"TimeLimitExceeded: took longer than {limit:g} s"
-                    if over
-                    else "ProcessEnded: took their process down"
-                )
-                results += self._isolation.lost(part, why, seconds)
+                results += self._isolation.lost(part, self._why(), seconds)
         return results
+
+    def _why(self) -> str:
+        """Why the process ended: only the watch of `deadline` leaves a word."""
+        if Path(self._told.name).stat().st_size:
+            return f"TimeLimitExceeded: took longer than {self._isolation.seconds:g} s"
+        return "ProcessEnded: took their process down"
 
     def _call(self, task: tuple) -> list:
         from joblib.externals.loky import ProcessPoolExecutor
@@ -247,12 +247,18 @@ class _Alone:
 
         if self._executor is None:
             self._executor = ProcessPoolExecutor(max_workers=1, env=ONE_THREAD)
-        call = self._executor.submit(_in_worker, 0, self._function, task, self._isolation.seconds)
+        self._told.truncate(0)
+        watch = self._isolation.seconds, self._told.name
         try:
-            return call.result()[1]
+            return self._executor.submit(_in_worker, 0, self._function, task, *watch).result()[1]
         except BrokenProcessPool:
-            self.__exit__()
+            self._end()
             raise
+
+    def _end(self) -> None:
+        if self._executor is not None:
+            self._executor.shutdown(kill_workers=True)
+            self._executor = None
 
 
 def _here(function: Callable[..., Any], task: tuple) -> Any:
@@ -263,11 +269,15 @@ def _here(function: Callable[..., Any], task: tuple) -> Any:
 
 
 def _in_worker(
-    number: int, function: Callable[..., Any], task: tuple, seconds: float | None
+    number: int,
+    function: Callable[..., Any],
+    task: tuple,
+    seconds: float | None,
+    told: str = os.devnull,
 ) -> tuple[int, Any]:
-    global _limit  # noqa: PLW0603 - of the process, as its one thread is
+    global _limit, _told
     _end_with_parent()
-    _limit = seconds
+    _limit, _told = seconds, told
     return number, function(*task)
 
 
