@@ -7,12 +7,16 @@ import signal
 from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from lifemiles_forecasting.core import backtest, fitting
 from lifemiles_forecasting.core.backtest import BLEND, LEFT_OUT, MOST
 from lifemiles_forecasting.core.candidates.learners import RidgeLearner
-from lifemiles_forecasting.core.config import RidgeSettings
+from lifemiles_forecasting.core.config import DataSettings, RidgeSettings
+from lifemiles_forecasting.core.events import no_events
+from lifemiles_forecasting.core.fleet import FleetModel
+from lifemiles_forecasting.core.fleet_of_run import fleet_of_run, recipe_of
 from lifemiles_forecasting.core.forecast import final_intervals, forecast_all
 from lifemiles_forecasting.core.series import MOST_PER_DAY, Series
 from lifemiles_forecasting.core.study import that_sold, unusable
@@ -231,6 +235,8 @@ def test_a_candidate_over_all_stores_that_raises_is_left_out(pooled, small, late
     assert result.fits.failures == []
     assert (result.weights[:, CANDIDATES.index("direct")] == 0).all()
     np.testing.assert_allclose(result.weights.sum(axis=1), 1)
+    table = forecast_all(pooled, result, final_intervals(pooled, result), pooled.series)
+    assert_model_of_all_stores_gives(table, pooled, result, pooled.series)
     (notice,) = backtest.notices(pooled, result)
     assert notice == ("direct", "pooled models", LEFT_OUT, small.attempted.sum())
     alone = backtest.run(small)
@@ -303,7 +309,17 @@ def run_on(make_study, series):
     study = make_study(that_sold(everyone), min_samples=60)
     result = backtest.run(study)
     table = forecast_all(study, result, final_intervals(study, result), everyone)
+    assert_model_of_all_stores_gives(table, study, result, everyone)
     return table, result, everyone
+
+
+def assert_model_of_all_stores_gives(table, study, result, everyone):
+    """What is registered forecasts the same, read back from its files."""
+    recipe = recipe_of(study, result, "billings", DataSettings(columns={}))
+    fleet = fleet_of_run(study, result, everyone, recipe, no_events())
+    assert fleet.recipe["whole"]
+    again = FleetModel.from_files(fleet.to_files()).forecast(everyone)
+    pd.testing.assert_frame_equal(again, table, rtol=1e-9, atol=1e-9)
 
 
 @pytest.fixture(scope="module")

@@ -199,7 +199,7 @@ def _judges(study: Study, fits: Fits, earlier: tuple[int, ...]) -> np.ndarray:
 
 
 def _no_worse(study: Study, fits: Fits, y_hat: dict, earlier: tuple[int, ...]) -> dict[str, float]:
-    """See `Backtest`; told by the judges."""
+    """See `Backtest`; what counts are the stores of `_judges`."""
     pool = _judges(study, fits, earlier)
     own = [name for name in study.settings.candidates if name in fitting.LOCAL]
     y_hats = _stack(y_hat, (*own, "base"), earlier)[:, pool]
