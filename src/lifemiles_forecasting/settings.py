@@ -5,6 +5,7 @@ from datetime import datetime
 from omegaconf.resolvers import oc
 
 from lifemiles_forecasting.config_loader import CheckedConfigLoader
+from lifemiles_forecasting.failed_stores import FailedStoresHooks
 from lifemiles_forecasting.hooks import ForecastingHooks
 
 
@@ -13,7 +14,7 @@ def _now(pattern: str) -> str:
     return datetime.now().astimezone().strftime(pattern)
 
 
-HOOKS = (ForecastingHooks(),)
+HOOKS = (ForecastingHooks(), FailedStoresHooks())
 
 CONFIG_LOADER_CLASS = CheckedConfigLoader
 CONFIG_LOADER_ARGS = {

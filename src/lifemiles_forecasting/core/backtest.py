@@ -19,7 +19,9 @@ from lifemiles_forecasting.core.study import Study
 from lifemiles_forecasting.core.training_ledger import Ledger
 
 BLEND = "blend"
-WORSE_THAN_BASE = "own_models_worse_than_base"  # the code of a warning
+# codes of warnings
+WORSE_THAN_BASE = "own_models_worse_than_base"
+LEFT_OUT = "candidate_failed"
 MOST = 0.5  # a store's own kind of model is used if so many stores are served no worse than by base
 SIZE_SAMPLE = 128  # stores whose own models choose the size for all: choosing costs no more
 
@@ -73,7 +75,7 @@ def _choose(study: Study, fits: Fits, sizes: list[Variant], k: int) -> Variant:
     y_hat = np.stack(
         [np.concatenate([fits.by[v, o].forecast for o in origins], axis=1) for v in sizes]
     )
-    pool = study.attempted_at(study.windows[k])
+    pool = study.attempted_at(study.windows[k]) & ~fits.failed(study.series.store_ids)
     return sizes[best_size(_truth(study, origins)[pool], y_hat[:, pool])]
 
 
@@ -99,7 +101,9 @@ def run(study: Study) -> Backtest:
         for (name, k), variant in chosen.items()
         if k >= len(early) or variant != sizes[name][0]
     ]
-    fits = fits.merge(fitting.fit(study, wanted, keep=origins[-2:]))
+    # a store that failed is not tried again: one that hangs would hang again
+    stores = study.attempted & ~fits.failed(study.series.store_ids)
+    fits = fits.merge(fitting.fit(study, wanted, keep=origins[-2:], stores=stores))
     y_hat = _closed_forecasts(study)
     for (name, k), variant in chosen.items():
         y_hat[name, origins[k]] = fits.by[variant, origins[k]].forecast
@@ -111,7 +115,7 @@ def run(study: Study) -> Backtest:
         y_hat,
         weights,
         final,
-        _no_worse(study, y_hat, windows[:-1]),
+        _no_worse(study, fits, y_hat, windows[:-1]),
         calibrate(study, y_hat, windows[:-1]),
         fits,
         ledger.close(study, fits, final),
@@ -129,6 +133,7 @@ def _compete(study: Study, sizes: dict[str, list[Variant]], early: tuple[int, ..
     count = min(len(known), SIZE_SAMPLE)
     sample = np.zeros(len(study.attempted), bool)
     sample[np.random.default_rng(study.seed).choice(known, count, replace=False)] = True
+    sample &= ~fits.failed(study.series.store_ids)
     return fits.merge(fitting.fit(study, others, stores=sample))
 
 
@@ -153,15 +158,13 @@ def _combine(study: Study, fits: Fits, y_hat: dict) -> np.ndarray:
         (S, K) weights chosen before the test window, which the forecasts use as well.
     """
     names = study.settings.candidates
-    failed = {failure.store_id for failure in fits.failures}
-    ids = study.series.store_ids
-    broken = np.array([store in failed for store in ids], bool)
+    broken = fits.failed(study.series.store_ids)
     only_base = np.array([name == "base" for name in names], float)
-    weights = np.tile(only_base, (len(ids), 1))
+    weights = np.tile(only_base, (len(broken), 1))
     for k, origin in enumerate((*study.windows, study.last)):
         earlier = study.windows[: min(k, len(study.windows) - 1)]
         if earlier:
-            weights = _weights(study, y_hat, earlier)
+            weights = _weights(study, fits, y_hat, earlier)
             alone = broken | ~study.attempted_at(origin)
             weights[alone | ~np.isfinite(weights).all(axis=1)] = only_base
         y_hat[BLEND, origin] = _finished(study, y_hat, weights, origin)
@@ -185,9 +188,19 @@ def _keep_others(study: Study, y_hat: dict, weights: np.ndarray) -> np.ndarray:
     return np.where(known[:, None], before, weights)
 
 
-def _no_worse(study: Study, y_hat: dict, earlier: tuple[int, ...]) -> dict[str, float]:
-    """See `Backtest`; judged on the stores that had earned models of their own by then."""
-    pool = study.attempted_at(study.windows[len(earlier)])
+def _judges(study: Study, fits: Fits, earlier: tuple[int, ...]) -> np.ndarray:
+    """(S,) bool: the stores that decide for all what is used after these windows.
+
+    Those that had earned models of their own by then, without any whose models failed: it is to
+    the others as if it had never asked for models, however and whenever it failed.
+    """
+    told = study.attempted_at(study.windows[len(earlier)])
+    return told & ~fits.failed(study.series.store_ids)
+
+
+def _no_worse(study: Study, fits: Fits, y_hat: dict, earlier: tuple[int, ...]) -> dict[str, float]:
+    """See `Backtest`; what counts are the stores of `_judges`."""
+    pool = _judges(study, fits, earlier)
     own = [name for name in study.settings.candidates if name in fitting.LOCAL]
     y_hats = _stack(y_hat, (*own, "base"), earlier)[:, pool]
     truth = _truth(study, earlier)[pool]
@@ -200,22 +213,27 @@ def dropped(no_worse: dict[str, float]) -> list[str]:
 
 
 def notices(study: Study, result: Backtest) -> list[Notice]:
-    """Warnings of kinds of models that were fitted and are not used."""
+    """Warnings of kinds of models that are not used: worse than the base, or not to be fitted."""
     stores = int(study.attempted.sum())
-    return [Notice(name, "weights", WORSE_THAN_BASE, stores) for name in dropped(result.no_worse)]
+    failed = dict.fromkeys((failure.store_id, failure.stage) for failure in result.fits.left_out)
+    return [
+        *(Notice(name, "weights", WORSE_THAN_BASE, stores) for name in dropped(result.no_worse)),
+        *(Notice(name, stage, LEFT_OUT, stores) for name, stage in failed),
+    ]
 
 
-def _weights(study: Study, y_hat: dict, earlier: tuple[int, ...]) -> np.ndarray:
+def _weights(study: Study, fits: Fits, y_hat: dict, earlier: tuple[int, ...]) -> np.ndarray:
     attempted, names = study.attempted, study.settings.candidates
-    worse = dropped(_no_worse(study, y_hat, earlier))
-    pool = study.attempted_at(study.windows[len(earlier)])  # the day the weights are made
+    unused = dropped(_no_worse(study, fits, y_hat, earlier))
+    unused += [failure.store_id for failure in fits.left_out]
+    pool = _judges(study, fits, earlier)
     weights = np.full((len(attempted), len(names)), np.nan)
     weights[attempted] = store_weights(
         _truth(study, earlier)[attempted],
         _stack(y_hat, names, earlier)[:, attempted],
         study.settings.combine,
         pool[attempted],
-        np.array([name not in worse for name in names]),
+        np.array([name not in unused for name in names]),
     )
     return weights
 

@@ -125,6 +125,8 @@ class ModelSettings(Closed):
     n_windows: int = Field(3, ge=2, le=12)
     origin_step: int | None = Field(None, ge=1)
     workers: int | None = Field(None, ge=1)
+    store_seconds: float | None = Field(300.0, gt=0)
+    max_failed_share: float = Field(0.05, ge=0, le=1)
     holidays: HolidaySettings = HolidaySettings()
     candidates: tuple[Candidate, ...]
     direct: DirectSettings

@@ -32,3 +32,7 @@ class TrackingError(ForecastingError):
 
 class LeakError(ForecastingError):
     """Something that is computed for an origin depends on the days after it."""
+
+
+class TooManyFailuresError(ForecastingError):
+    """More stores failed than a run may lose and still count as done."""

@@ -29,11 +29,14 @@ from lifemiles_forecasting.core.reuse import (
 from lifemiles_forecasting.core.rows import YEARLY_DAYS, features_at
 from lifemiles_forecasting.core.study import Study
 from lifemiles_forecasting.core.tasks import (
+    LOCAL_STAGE,
+    POOLED_STAGE,
     Fit,
     Job,
     StoreTask,
     Variant,
     fit_chunk,
+    fit_pooled,
     pooled_task,
     recursive_task,
 )
@@ -55,6 +58,7 @@ class Fits:
     Attributes:
         by: Fit by variant and cutoff.
         failures: stores whose own models could not be fitted.
+        left_out: fits over all stores that failed, in the name of their candidate.
         seconds: (S,) of one core spent on each store's own models, with an equal share of the
             pooled ones for every attempted store.
         spent: seconds of one core by candidate, over all stores.
@@ -65,6 +69,7 @@ class Fits:
     spent: dict[str, float] = field(default_factory=dict)
     by: dict[tuple[Variant, int], Fit] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
+    left_out: list[Failure] = field(default_factory=list)
     work: Work = field(default_factory=Work)
 
     def merge(self, other: Fits) -> Fits:
@@ -75,8 +80,14 @@ class Fits:
             {name: self.spent.get(name, 0.0) + other.spent.get(name, 0.0) for name in names},
             self.by | other.by,
             self.failures + other.failures,
+            self.left_out + other.left_out,
             self.work.merge(other.work),
         )
+
+    def failed(self, store_ids: np.ndarray) -> np.ndarray:
+        """(S,) bool, stores whose own models failed at any cutoff."""
+        failed = {failure.store_id for failure in self.failures}
+        return np.array([store in failed for store in store_ids], bool)
 
     def spend(self, candidate: str, seconds: float) -> None:
         """Count seconds of one core towards a candidate."""
@@ -173,7 +184,11 @@ def fit(
     calls = {job.key: _pooled_call(study, job, at[job.cutoff]) for job in pooled}
     by_job, by_store = _fit_missing(study, reuse, calls, (pooled, local, own))
     for job in pooled:
-        fits.by[job.key], seconds = by_job[job.key]
+        made, seconds = by_job[job.key]
+        if isinstance(made, Failure):
+            fits.left_out.append(made)
+            made = _no_fit(study, job)
+        fits.by[job.key] = made
         fits.seconds[study.attempted] += seconds / max(study.attempted.sum(), 1)
         fits.spend(job.variant[0], seconds)
     _gather_local(study, local, by_store, fits)
@@ -185,7 +200,7 @@ def _fit_missing(
     reuse: Reuse,
     calls: Mapping[tuple[Variant, int], tuple],
     wanted: tuple[Sequence[Job], Sequence[Job], Sequence[StoreTask]],
-) -> tuple[dict[tuple[Variant, int], tuple[Fit, float]], dict[int, tuple[Any, float]]]:
+) -> tuple[dict[tuple[Variant, int], tuple[Any, float]], dict[int, tuple[Any, float]]]:
     """Take what earlier runs left, fit the rest, and keep each fit as soon as it is there.
 
     Args:
@@ -195,7 +210,8 @@ def _fit_missing(
         wanted: pooled jobs, local jobs, and the stores that get models of their own.
 
     Returns:
-        Fit and seconds by job, and a store's own fits (or Failure) and seconds by store, in order.
+        Fit (or Failure) and seconds by job, and a store's own fits (or Failure) and seconds by
+        store, in order.
     """
     pooled, local, own = wanted
     keys = {job.key: reuse.pooled_key(job, _sample(study, job)) for job in pooled}
@@ -209,22 +225,53 @@ def _fit_missing(
     reuse.work.pooled.update(keys.values())
     reuse.work.fitted.update(keys[job.key] for job in jobs)
     reuse.work.stores.update(task.store for task in stores)
-    tasks = [calls[job.key] for job in jobs]
+    tasks = [(fit_pooled, *calls[job.key]) for job in jobs]
     tasks += [(fit_chunk, stores[k : k + CHUNK], local) for k in range(0, len(stores), CHUNK)]
 
     def take(number: int, result: Any) -> None:
-        if number < len(jobs):
-            key = jobs[number].key
-            by_job[key] = result
-            reuse.keep(keys[key], pack_pooled, result[0])
-            return
-        for store, made, seconds in result:
-            by_store[store] = made, seconds
+        for key, made, seconds in result:
+            if number < len(jobs):
+                by_job[key] = made, seconds
+                kept = keys[key], pack_pooled, made
+            else:
+                by_store[key] = made, seconds
+                kept = own_keys[key], pack_own, made, local
             if not isinstance(made, Failure):
-                reuse.keep(own_keys[store], pack_own, made, local)
+                reuse.keep(*kept)
 
-    parallel.run(_call, tasks, study.settings.workers, "models", take)
+    isolation = parallel.Isolation(study.settings.store_seconds, _store_by_store, _lost)
+    parallel.run(_call, tasks, study.settings.workers, "models", take, isolation)
     return by_job, by_store
+
+
+def _store_by_store(task: tuple) -> list[tuple]:
+    """A task of some stores as one for each; none for a fit over all of them."""
+    function, *args = task
+    if function is not fit_chunk:
+        return []
+    stores, local = args
+    return [(fit_chunk, [store], local) for store in stores]
+
+
+def _lost(task: tuple, why: str, seconds: float) -> list[tuple]:
+    """What stands for the result of a task that ended its process."""
+    function, *args = task
+    if function is fit_chunk:
+        (store,), _ = args
+        return [(store.store, _ended(store.store_id, LOCAL_STAGE, why), seconds)]
+    job = args[1]
+    return [(job.key, _ended(job.variant[0], POOLED_STAGE, why), seconds)]
+
+
+def _ended(name: str, stage: str, why: str) -> Failure:
+    kind, _, what = why.partition(": ")
+    return Failure.without_traceback(name, stage, f"{kind}: {stage} {what}")
+
+
+def _no_fit(study: Study, job: Job) -> Fit:
+    """The Fit of a candidate that forecasts no store."""
+    fitted = np.full(len(study.rows.y) if job.keep else 0, np.nan, np.float32)
+    return Fit(np.full((len(study.series.y), study.horizon), np.nan), fitted, {})
 
 
 def _sample(study: Study, job: Job) -> tuple[int, int]:
@@ -237,8 +284,8 @@ def _pooled_call(study: Study, job: Job, at: Features) -> tuple:
     sample = _sample(study, job)
     if job.variant[0] == "recursive":
         history = study.series.until(job.cutoff + 1)
-        return recursive_task, history, study.calendar, job, sample, study.horizon
-    return pooled_task, study.rows, job, sample, at
+        return recursive_task, job, history, study.calendar, sample, study.horizon
+    return pooled_task, job, study.rows, sample, at
 
 
 def _call(function: Callable[..., Any], *args: Any) -> Any:
@@ -259,10 +306,8 @@ def _gather_local(
     study: Study, jobs: Sequence[Job], made: Mapping[int, tuple[Any, float]], fits: Fits
 ) -> None:
     """Add what the stores' own models gave to `fits`."""
-    shape = (len(study.series.y), study.horizon)
     for job in jobs:
-        fitted = np.full(len(study.rows.y) if job.keep else 0, np.nan, np.float32)
-        fits.by[job.key] = Fit(np.full(shape, np.nan), fitted, {})
+        fits.by[job.key] = _no_fit(study, job)
     for store, (result, seconds) in made.items():
         fits.seconds[store] += seconds
         if isinstance(result, Failure):

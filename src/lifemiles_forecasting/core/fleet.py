@@ -108,7 +108,7 @@ class FleetModel:
         """
         row = pd.Index(self.history.store_ids).get_indexer(series.store_ids)
         known = row >= 0
-        seen = np.where(known, self.pooled_rows[row], False) | self.recipe["whole"]
+        seen = np.where(known, self.pooled_rows[row], False) | (self.recipe["whole"] & series.sold)
         weights = np.where(known[:, None], self.weights[row], np.nan)
         members = np.flatnonzero(seen)
         pool = series.take(members)

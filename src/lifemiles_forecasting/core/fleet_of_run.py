@@ -58,7 +58,7 @@ def fleet_of_run(
     full = {
         **recipe,
         "trained_until": str(known.origin),
-        "whole": bool(members.all()),
+        "whole": bool(members[everyone.sold].all()),
         "features": features,
     }
     errors = backtest_errors(study, result)

@@ -76,10 +76,16 @@ def forecast_all(
 
 
 def with_base(everyone: Series, blended: np.ndarray) -> np.ndarray:
-    """(S, H) the forecast where there is one, the base (after the same rules) elsewhere."""
-    horizon = blended.shape[1]
-    base = Silence.of(everyone, horizon).apply(fit_base(everyone, horizon).forecast())
-    base = zero_rule.apply(base, *closed_and_floor(everyone, horizon))
+    """(S, H) the forecast where there is one, the base (after the same rules) elsewhere.
+
+    The base of a store that never sold is 0, and the others' is made without it.
+    """
+    horizon, sold = blended.shape[1], np.flatnonzero(everyone.sold)
+    if not len(sold):
+        return np.nan_to_num(blended)
+    known, base = everyone.take(sold), np.zeros(blended.shape)
+    closed_form = Silence.of(known, horizon).apply(fit_base(known, horizon).forecast())
+    base[sold] = zero_rule.apply(closed_form, *closed_and_floor(known, horizon))
     return np.where(np.isfinite(blended), blended, base)
 
 

@@ -10,6 +10,8 @@ import pandas as pd
 
 from lifemiles_forecasting.core import columns as c
 
+MOST_PER_DAY = 1e15  # of a store, target units; no sum of usable amounts comes near it
+
 
 @dataclass(frozen=True)
 class Series:
@@ -30,6 +32,9 @@ class Series:
     def from_frames(cls, panel: pd.DataFrame, stores: pd.DataFrame) -> Series:
         """Build the matrix.
 
+        A store with a day beyond MOST_PER_DAY, which only a damaged panel has, is nan altogether:
+        sums with it would be infinite for its whole partner.
+
         Args:
             panel: gap-free daily grid with `store_id, date, y`.
             stores: a row per store; stores that are not in it are left out.
@@ -41,6 +46,7 @@ class Series:
         first, last = days[kept].min(), days[kept].max()
         y = np.full((len(stores), int((last - first).astype(int)) + 1), np.nan)
         y[row[kept], (days[kept] - first).astype(int)] = panel[c.Y].to_numpy(float)[kept]
+        y[(np.abs(y) > MOST_PER_DAY).any(axis=1)] = np.nan
         return cls(y, np.arange(first, last + 1), stores)
 
     def until(self, end: int) -> Series:
@@ -60,6 +66,11 @@ class Series:
     def store_ids(self) -> np.ndarray:
         """(S,) text."""
         return self.stores[c.STORE_ID].to_numpy(object)
+
+    @property
+    def sold(self) -> np.ndarray:
+        """(S,) bool, stores with a day of more sales than reversals: others teach nothing."""
+        return (self.y > 0).any(axis=1)
 
     @cached_property
     def partner(self) -> np.ndarray:

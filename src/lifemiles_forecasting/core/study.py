@@ -13,8 +13,9 @@ from lifemiles_forecasting.core.calendar import Calendar
 from lifemiles_forecasting.core.config import ModelSettings
 from lifemiles_forecasting.core.errors import InputError
 from lifemiles_forecasting.core.features import MIN_HISTORY
+from lifemiles_forecasting.core.parallel import Failure
 from lifemiles_forecasting.core.rows import Rows, collect
-from lifemiles_forecasting.core.series import Series
+from lifemiles_forecasting.core.series import MOST_PER_DAY, Series
 
 if TYPE_CHECKING:
     from lifemiles_forecasting.core.retraining import Kept
@@ -37,6 +38,7 @@ class Study:
         kept: the model in charge, where only some stores are trained anew.
         fits: where fits are kept from run to run; nowhere by default.
         resume: whether fits that are kept there are taken as they are.
+        set_aside: stores that the panel has nothing usable of.
     """
 
     series: Series
@@ -50,6 +52,7 @@ class Study:
     kept: Kept | None = None
     fits: FitStore | None = None
     resume: bool = True
+    set_aside: tuple[Failure, ...] = ()
 
     @property
     def last(self) -> int:
@@ -90,6 +93,15 @@ class Study:
         """First and last day of the test, as an ISO 8601 interval."""
         origin = self.windows[-1]
         return f"{self.series.dates[origin + 1]}/{self.series.dates[origin + self.horizon]}"
+
+
+def that_sold(series: Series) -> Series:
+    """The stores that a run learns from: one that never sold would count in means over stores.
+
+    As with `min_samples`, which stores these are depends on all of the data. What is computed for
+    an origin out of their values does not.
+    """
+    return series if series.sold.all() else series.take(np.flatnonzero(series.sold))
 
 
 def prepare(
@@ -133,6 +145,13 @@ def prepare(
     return series.take(largest), np.ones(len(largest), bool)
 
 
+def unusable(series: Series) -> tuple[Failure, ...]:
+    """The stores that the panel has no usable day of."""
+    why = f"UnusablePanel: no day, or one of more than {MOST_PER_DAY:g}"
+    lost = series.store_ids[~np.isfinite(series.y).any(axis=1)]
+    return tuple(Failure.without_traceback(store, "panel", why) for store in lost)
+
+
 def build_study(  # noqa: PLR0913 - what a run is about
     series: Series,
     attempted: np.ndarray,
@@ -145,6 +164,7 @@ def build_study(  # noqa: PLR0913 - what a run is about
     kept: Kept | None = None,
     fits: FitStore | None = None,
     resume: bool = True,
+    set_aside: tuple[Failure, ...] = (),
 ) -> Study:
     """Look holidays and planned events up and build the training rows."""
     calendar = Calendar.of(series, horizon, settings.holidays, events)
@@ -163,4 +183,5 @@ def build_study(  # noqa: PLR0913 - what a run is about
         kept=kept,
         fits=fits,
         resume=resume,
+        set_aside=set_aside,
     )

@@ -237,6 +237,7 @@ def small_settings(**changes: Any) -> ModelSettings:
     chosen = {
         "n_windows": 2,
         "workers": 1,
+        "store_seconds": None,
         "candidates": ("base", "ets", "direct", "recursive", "local_catboost", "ridge"),
         "direct": DirectSettings(sizes=sizes),
         "recursive": RecursiveSettings(sizes=sizes),

@@ -6,8 +6,9 @@ Each of these functions depends on its arguments alone, which is what `core.reus
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from lifemiles_forecasting.core.features import Features
 from lifemiles_forecasting.core.rows import YEARLY_DAYS, Rows
 from lifemiles_forecasting.core.series import Series
 
+LOCAL_STAGE, POOLED_STAGE = "local models", "pooled models"  # of a failure
 MIN_LOCAL_ROWS = 150  # fewer rows than this teach a model of one store nothing
 
 Variant = tuple[str, str]  # candidate and size, such as ("direct", "small")
@@ -114,25 +116,22 @@ def pooled_forecast(model: Model, at: Features) -> np.ndarray:
     return forecast
 
 
-def pooled_task(rows: Rows, job: Job, sample: tuple[int, int], at: Features) -> tuple[Fit, float]:
-    """Fit, forecast and (when asked) explain the training rows; the seconds that it took."""
-    start = time.perf_counter()
+def pooled_task(job: Job, rows: Rows, sample: tuple[int, int], at: Features) -> Fit:
+    """Fit, forecast and (when asked) explain the training rows."""
     fitted = np.full(len(rows.y) if job.keep else 0, np.nan, np.float32)
     model = pooled_model(rows, job, sample)
     if model is None:  # this candidate has nothing to say yet
-        return Fit(np.full(at.base.shape, np.nan), fitted, {}), time.perf_counter() - start
+        return Fit(np.full(at.base.shape, np.nan), fitted, {})
     if job.keep:
         known = rows.due <= job.cutoff
         fitted[known] = model.predict(columns_of(rows.X[known], rows.names, model.features))
-    fit_ = Fit(pooled_forecast(model, at), fitted, {-1: model} if job.keep else {})
-    return fit_, time.perf_counter() - start
+    return Fit(pooled_forecast(model, at), fitted, {-1: model} if job.keep else {})
 
 
 def recursive_task(
-    history: Series, calendar: Calendar, job: Job, sample: tuple[int, int], horizon: int
-) -> tuple[Fit, float]:
-    """Fit the model of a single step and go `horizon` of them; the seconds that it took."""
-    start = time.perf_counter()
+    job: Job, history: Series, calendar: Calendar, sample: tuple[int, int], horizon: int
+) -> Fit:
+    """Fit the model of a single step and go `horizon` of them."""
     seed, most = sample
     yearly = None if job.given is None else True
     steps = recursive.Steps.of(history, calendar, horizon, yearly=yearly)
@@ -140,10 +139,9 @@ def recursive_task(
     nothing = np.zeros(0, np.float32)
     if model is None:
         forecast = np.full((len(history.y), horizon), np.nan)
-        return Fit(forecast, nothing, {}), time.perf_counter() - start
+        return Fit(forecast, nothing, {})
     forecast = recursive.forecast(steps, model, horizon)
-    fit_ = Fit(forecast, nothing, {-1: model} if job.keep else {})
-    return fit_, time.perf_counter() - start
+    return Fit(forecast, nothing, {-1: model} if job.keep else {})
 
 
 @dataclass(frozen=True)
@@ -202,11 +200,19 @@ def fit_store(task: StoreTask, jobs: Sequence[Job]) -> dict[tuple[Variant, int],
     return results
 
 
+def fit_pooled(function: Callable[..., Any], job: Job, *args: Any) -> list[tuple]:
+    """A pooled fit: key of its job, Fit (or Failure in the candidate's name) and seconds."""
+    start = time.perf_counter()
+    made = parallel.attempt(job.variant[0], POOLED_STAGE, function, job, *args)
+    return [(job.key, made, time.perf_counter() - start)]
+
+
 def fit_chunk(tasks: Sequence[StoreTask], jobs: Sequence[Job]) -> list[tuple]:
     """Several stores after one another; a store that fails does not touch the others."""
     done = []
     for task in tasks:
         start = time.perf_counter()
-        result = parallel.attempt(task.store_id, "local models", fit_store, task, jobs)
+        with parallel.deadline():
+            result = parallel.attempt(task.store_id, LOCAL_STAGE, fit_store, task, jobs)
         done.append((task.store, result, time.perf_counter() - start))
     return done

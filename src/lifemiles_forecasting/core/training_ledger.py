@@ -30,6 +30,8 @@ CHANGES = {
     "settings": "settings changed",
     "software": "software changed",
 }
+# settings that no fit depends on
+NOT_OF_A_FIT = {"workers", "store_seconds", "max_failed_share", "combine"}
 SIZES = "sizes"  # that were chosen when the store was finished; empty until then
 
 
@@ -127,7 +129,7 @@ def _known(study: Study) -> dict[str, dict[str, str]]:
     # `base` borrows from the partner's stores
     group = series.partner if _own_models(study) else np.zeros(len(series.y), int)
     others = {one: digest(series.y[group == one]) for one in set(group[study.attempted])}
-    settings = study.settings.model_dump(exclude={"workers", "combine"})
+    settings = study.settings.model_dump(exclude=NOT_OF_A_FIT)
     asked = digest(settings, study.seed, study.horizon, study.kept is not None)
     days = digest(series.dates)
     holidays = [digest(place) for place in calendar.features]

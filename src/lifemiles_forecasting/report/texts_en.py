@@ -175,6 +175,7 @@ TEXTS = {
     "candidate_ets": "exponential smoothing (ETS)",
     "candidate_window_average": "8-week average",
     "warning_own_models_worse_than_base": "worse than the base in most stores: no weight",
+    "warning_candidate_failed": "could not be fitted: no weight",
     "contents": "Contents",
     "filters": "Filters",
     "country": "Country",

@@ -71,8 +71,10 @@ def build_study(  # noqa: PLR0913, PLR0917 - every run-time parameter is an inpu
 
     settings = parse(ModelSettings, modeling)
     everyone = Series.from_frames(panel, stores)
-    chosen, attempted = study.prepare(everyone, horizon, min_samples, max_stores)
+    sold = study.that_sold(everyone)
+    chosen, attempted = study.prepare(sold, horizon, min_samples, max_stores)
     rest = {"events": planned_events, "kept": training_plan.kept, "fits": fits, "resume": resume}
+    rest["set_aside"] = study.unusable(everyone)
     built = study.build_study(chosen, attempted, horizon, settings, seed, min_samples, **rest)
     retraining.check_study(built)
     return built
@@ -114,9 +116,11 @@ def describe_fits(
     """Weights, how each attempted store went, and the ledgers of failures and of training."""
     from lifemiles_forecasting.core import packaging
 
-    failures = packaging.failures_frame(backtest_result.fits.failures)
+    failures = packaging.failures_frame([*study.set_aside, *backtest_result.fits.failures])
     for line in failures.itertuples():
         logger.warning("Store %s failed in %s: %s", line.store_id, line.stage, line.error)
+    for left_out in backtest_result.fits.left_out:
+        logger.warning("Candidate %s is left out: %s", left_out.store_id, left_out.error)
     return (
         packaging.weights_frame(study, backtest_result),
         packaging.attempted_frame(study, backtest_result),
