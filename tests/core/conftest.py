@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from fits_in_memory import FitsInMemory
 
 from lifemiles_forecasting.core import backtest
 from lifemiles_forecasting.core.base import fit_base
@@ -11,23 +12,6 @@ from lifemiles_forecasting.core.study import build_study, prepare
 from lifemiles_forecasting.core.synthetic import generate_series, small_settings
 
 SEED = 7
-
-
-class FitsInMemory:
-    """A store of fits that counts what is put into it."""
-
-    def __init__(self):
-        self.software, self.blobs, self.puts = "these versions", {}, []
-
-    def get(self, key):
-        return self.blobs.get(key)
-
-    def put(self, key, blob):
-        self.puts.append(key)
-        self.blobs[key] = blob
-
-    def keep_only(self, keys):
-        self.blobs = {key: blob for key, blob in self.blobs.items() if key in keys}
 
 
 @pytest.fixture(scope="session")

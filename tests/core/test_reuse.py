@@ -5,6 +5,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from fits_in_memory import FitsInMemory
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -43,8 +44,6 @@ def undisturbed(result):
 @pytest.fixture(scope="module")
 def left(study):
     """What a finished run leaves, which tests copy."""
-    from conftest import FitsInMemory
-
     kept = FitsInMemory()
     return kept, backtest.run(with_fits(study, kept))
 
@@ -181,8 +180,6 @@ def test_other_software_refits_everything(study, left, undisturbed):
 @pytest.fixture(scope="module")
 def keys(study):
     """A function from a store's task to its key, and the task of one store."""
-    from conftest import FitsInMemory
-
     study = dataclasses.replace(study, fits=FitsInMemory())
     at = {study.last: features_at(study.series, study.calendar, study.last, study.horizon)}
     jobs = [_job(study, variant, study.last, keep=True) for variant in OWN]

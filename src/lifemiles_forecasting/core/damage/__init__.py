@@ -19,7 +19,7 @@ def damaged(kind: str, seed: int) -> Damaged:
         seed: of everything that is random in it.
 
     >>> damaged("stray_quote", 3).quarantine
-    [('data_01.csv', 11, 'unreadable line'), ('data_01.csv', 19, 'unreadable line')]
+    [('data_01.csv', 9, 'unreadable line'), ('data_01.csv', 36, 'unreadable line')]
     """
     draft = Draft(f"{kind} {seed}")
     KINDS[kind](draft)
