@@ -25,7 +25,9 @@ def run(fresh_project, few_stores, monkeypatch):
 
     def runner(env="quick", pipelines=None, **parameters):
         given = {"raw_transactions": str(few_stores), "modeling.workers": 1, **parameters}
-        nested = {"modeling": {"workers": given.pop("modeling.workers")}, **given}
+        dotted = {name: given.pop(name) for name in [*given] if name.startswith("modeling.")}
+        modeling = {name.removeprefix("modeling."): value for name, value in dotted.items()}
+        nested = {"modeling": modeling, **given}
         bootstrap_project(fresh_project.folder)
         with KedroSession.create(fresh_project.folder, env=env, runtime_params=nested) as session:
             session.run(pipeline_names=pipelines)
@@ -216,7 +218,8 @@ def test_a_store_that_fails_is_visible_counted_and_covered(run, monkeypatch):
         return attempt(store_id, stage, chosen, *arguments)
 
     monkeypatch.setattr(parallel, "attempt", sometimes)
-    project = run()
+    in_this_process = {"modeling.store_seconds": None}  # where the patch is seen
+    project = run(**in_this_process, **{"modeling.max_failed_share": 0.2})
     failures = pd.read_csv(project.output("08_reporting/failures.csv"))
     assert set(failures["store_id"]) == {victim}
     assert set(failures["error"]) == {"ArithmeticError: no luck today"}

@@ -62,7 +62,37 @@ def _on_the_store(work: Callable[..., None]) -> Callable[..., None]:
 
 @click.group()
 def tracking() -> None:
-    """Look after the tracking store: backup, restore, prune, size."""
+    """Look after the tracking store: backup, restore, prune, size, replay."""
+
+
+@tracking.command()
+@click.option(
+    "--data-root",
+    type=ProjectPath(path_type=Path),
+    default=Path("data"),
+    show_default=True,
+    help="Folder of the run's outputs.",
+)
+@_on_the_store
+def replay(uri: str, data_root: Path) -> None:
+    """Write runs to the store that went away while they were trained."""
+    from mlflow.tracking import MlflowClient
+
+    from lifemiles_forecasting.run_lock import RunLock
+    from lifemiles_forecasting.tracking import spool
+    from lifemiles_forecasting.tracking.store import probe
+
+    if not spool.has_spool(data_root):
+        click.echo(f"Nothing to replay in {data_root}")
+        return
+    probe(uri)
+    lock = RunLock()
+    lock.take(data_root)
+    try:
+        for name in spool.replay(data_root, MlflowClient(tracking_uri=uri)):
+            click.echo(f"{name} is in the tracking store now")
+    finally:
+        lock.release()
 
 
 @tracking.command()

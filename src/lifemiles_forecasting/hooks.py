@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
+import os
 import re
 from collections.abc import Generator, Mapping
 from contextlib import suppress
@@ -125,6 +126,7 @@ class ForecastingHooks:
         if run_id is not None:  # else tracking is switched off for this pipeline
             self._describe_run(run_id, run_params, writes_store_runs(pipeline, catalog))
             close_dead(run_id, folder)
+            replay_spool(folder)
         return results
 
     def _describe_run(self, run_id: str, run_params: dict[str, Any], trains: bool) -> None:
@@ -178,17 +180,22 @@ class ForecastingHooks:
             with lifecycle.without_retries(), suppress(MlflowException):
                 yield
             guard.abandon()
+            if self._trained and self._mode != "drifted":  # others need what the registry holds
+                lost.outputs = self._outputs()
             raise lost from error
         finally:  # not before the run is closed, or the next one would take it for a dead one
             lock.release()
 
     def _take_outputs(self) -> Path:
         """Hold the folder of the outputs, and clear what a killed run left unfinished there."""
-        folder = self._project_path / self._config["data_root"]
+        folder = self._outputs()
         lock.take(folder)
         for part in clear_parts(folder):
             logger.info("Removed what an interrupted run left: %s", part)
         return folder
+
+    def _outputs(self) -> Path:
+        return self._project_path / self._config["data_root"]
 
     def _read_parameters(self, raw: dict[str, Any]) -> None:
         """Check the parameters and keep them flat, defaults of absent ones included."""
@@ -209,6 +216,18 @@ def close_dead(run_id: str, folder: Path) -> None:
 
     for name in close_dead_runs(MlflowClient(), run_id, outputs_key(folder)):
         logger.info("%s was interrupted without a word; it is KILLED now", name)
+
+
+def replay_spool(folder: Path) -> None:
+    """Write to the tracking store what earlier runs could not, because it was away."""
+    from mlflow.tracking import MlflowClient
+
+    from lifemiles_forecasting.tracking.names import SPOOL_VARIABLE
+    from lifemiles_forecasting.tracking.spool import has_spool, replay
+
+    if SPOOL_VARIABLE not in os.environ and has_spool(folder):
+        for name in replay(folder, MlflowClient()):
+            logger.info("%s, tracked while the store was away, is there now", name)
 
 
 def forget_run() -> None:
@@ -283,9 +302,12 @@ def tracking_config(loader: AbstractConfigLoader, project_path: Path) -> dict[st
             it may not.
     """
     from lifemiles_forecasting.tracking import store
+    from lifemiles_forecasting.tracking.names import SPOOL_VARIABLE
 
     config = _mlflow_yml(loader)
     server = dict(config.get("server") or {})
+    if spool := os.environ.get(SPOOL_VARIABLE):  # the configured store has gone away
+        server = {"mlflow_tracking_uri": spool}
     uri = store.absolute_uri(server.get("mlflow_tracking_uri"), project_path)
     registry_uri = server.get("mlflow_registry_uri") or None
     server["mlflow_tracking_uri"] = store.credentials_to_environment(uri)

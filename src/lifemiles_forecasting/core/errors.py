@@ -1,5 +1,9 @@
 """Errors that a user can act on."""
 
+from __future__ import annotations
+
+from pathlib import Path
+
 
 class ForecastingError(Exception):
     """One clear message: what was found, what was expected, and what to do.
@@ -28,6 +32,16 @@ class ConfigError(ForecastingError):
 
 class TrackingError(ForecastingError):
     """The MLflow tracking store cannot be used."""
+
+
+class LostStoreError(TrackingError):
+    """The tracking store went away in the middle of a run.
+
+    Attributes:
+        outputs: folder of the run's outputs, if the run can be gone on with; None otherwise.
+    """
+
+    outputs: Path | None = None
 
 
 class LeakError(ForecastingError):

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
-from lifemiles_forecasting.core.errors import TrackingError
+from lifemiles_forecasting.core.errors import LostStoreError, TrackingError
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ def leave_closed(run_id: str) -> None:
             mlflow.end_run(status)
 
 
-def lost_store(error: BaseException) -> TrackingError | None:
+def lost_store(error: BaseException) -> LostStoreError | None:
     """Whether an error comes from a tracking store that went away during the run.
 
     Args:
@@ -128,7 +128,7 @@ def lost_store(error: BaseException) -> TrackingError | None:
     try:
         probe(mlflow.get_tracking_uri())
     except TrackingError as lost:
-        return TrackingError(
+        return LostStoreError(
             f"{lost.found}, which was there when the run began",
             lost.expected,
             "The run stays RUNNING there; start another one when the store is back",
