@@ -13,12 +13,12 @@ from typing import Any
 
 import pandas as pd
 import yaml
+from damage import Damaged, damaged
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 from kedro_datasets.json import JSONDataset
 from kedro_datasets.pandas import ParquetDataset
 
-from lifemiles_forecasting.core.damage import Damaged, damaged
 from lifemiles_forecasting.core.errors import InputError
 from lifemiles_forecasting.datasets.events import EventFileDataset
 from lifemiles_forecasting.datasets.transactions import TransactionFilesDataset

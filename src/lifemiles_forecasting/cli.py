@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import copy
 import difflib
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -19,12 +16,13 @@ import click
 from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.cli.utils import env_option
 
-from lifemiles_forecasting.cli_errors import clear_errors, forecasting_error
+from lifemiles_forecasting.cli_errors import clear_errors
+from lifemiles_forecasting.cli_lost_store import go_on_without_store
 from lifemiles_forecasting.cli_models import models
 from lifemiles_forecasting.cli_paths import ProjectPath
 from lifemiles_forecasting.cli_serve import serve
 from lifemiles_forecasting.cli_tracking import tracking
-from lifemiles_forecasting.core.errors import ConfigError, LostStoreError
+from lifemiles_forecasting.core.errors import ConfigError
 from lifemiles_forecasting.core.hosts import LOOPBACK
 
 NODE_OPTIONS = ("from_nodes", "to_nodes", "node_names")
@@ -126,42 +124,6 @@ def run_options() -> list[click.Parameter]:
 
     option.callback = parsed
     return list(options.values())
-
-
-def go_on_without_store(error: Exception) -> bool:
-    """Start a training run again whose tracking store has gone away, tracked in the project.
-
-    What was fitted is kept, so it goes on where it was. `kedro tracking replay`, or the next run,
-    writes it to the store.
-
-    Returns:
-        Whether it was started, and has succeeded.
-
-    Raises:
-        SystemExit: it was started and has failed; with its exit code.
-    """
-    from lifemiles_forecasting.tracking.names import SPOOL_VARIABLE
-    from lifemiles_forecasting.tracking.spool import spool_uri
-
-    lost = forecasting_error(error)
-    if not isinstance(lost, LostStoreError) or lost.outputs is None:
-        return False
-    # "python -m kedro" or the path of the script; else a test or a notebook calls the function
-    if not sys.argv[0].endswith("kedro") or SPOOL_VARIABLE in os.environ:
-        return False
-    click.echo(
-        f"Warning: {lost.found}. Going on without it; when it is back, the next run, or "
-        "`kedro tracking replay`, writes this run there. Its model is not registered.",
-        err=True,
-    )
-    spool = spool_uri(lost.outputs)
-    Path(spool.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    code = subprocess.call(  # noqa: S603 - our own command once more
-        [sys.executable, "-m", "kedro", *sys.argv[1:]], env={**os.environ, SPOOL_VARIABLE: spool}
-    )
-    if code:
-        raise SystemExit(code)
-    return True
 
 
 @cli.command(name="run", params=run_options(), context_settings=kedro_run.context_settings)

@@ -57,13 +57,12 @@ def check_runtime_parameters(parameters: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: one holds a reference.
     """
-    for name, value in _texts(parameters):
-        if "${" in value:
-            raise ConfigError(
-                f"parameter {name!r} = {value!r}, given at run time, with a reference in it",
-                "a plain value",
-                "References such as ${oc.env:NAME} belong in the files of conf/",
-            )
+    for name, value in _references(parameters):
+        raise ConfigError(
+            f"parameter {name!r} = {value!r}, given at run time, with a reference in it",
+            "a plain value",
+            "References such as ${oc.env:NAME} belong in the files of conf/",
+        )
 
 
 def check_globals(values: Mapping[str, Any]) -> None:
@@ -77,12 +76,16 @@ def check_globals(values: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: one holds a reference.
     """
-    for name, value in _texts(values):
-        if "${" in value:
-            raise ConfigError(
-                f"{name} = {value!r} of globals.yml, taken from the environment, with a reference",
-                "a plain value in the environment variable",
-            )
+    for name, value in _references(values):
+        raise ConfigError(
+            f"{name} = {value!r} of globals.yml, taken from the environment, with a reference",
+            "a plain value in the environment variable",
+        )
+
+
+def _references(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Texts that ask to be filled in, with where they are."""
+    return ((name, value) for name, value in _texts(values) if "${" in value)
 
 
 def _texts(value: Any, path: str = "") -> Iterator[tuple[str, str]]:

@@ -1,14 +1,20 @@
-"""Every example in a docstring of the core runs."""
+"""Every example in a docstring of the core, and of what tests make, runs."""
 
 import doctest
 import importlib
 import pkgutil
 
+import damage
 import pytest
 
 from lifemiles_forecasting import core
 
-MODULES = [m.name for m in pkgutil.walk_packages(core.__path__, f"{core.__name__}.")]
+MODULES = [
+    m.name
+    for package in (core, damage)
+    for m in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+]
+MODULES.append(damage.__name__)
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -8,10 +8,10 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
+import damage
 import pytest
 from damaged_folders import differences, wrong
 
-from lifemiles_forecasting.core import damage
 from lifemiles_forecasting.core.transactions import REASONS
 
 DOCS = Path(__file__).parents[2] / "docs" / "reliability.md"

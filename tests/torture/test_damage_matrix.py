@@ -9,9 +9,8 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
 import pytest
+from damage import KINDS
 from damaged_folders import wrong
-
-from lifemiles_forecasting.core.damage import KINDS
 
 SEEDS = range(25)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lifemiles_forecasting.tracking.pages import read_all
-from lifemiles_forecasting.tracking.store_runs import PARENT_TAG
+from lifemiles_forecasting.tracking.store_runs import nested_filter
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -62,7 +62,7 @@ def close_dead_runs(client: MlflowClient, run_id: str, key: str) -> list[str]:
     found = read_all(client, experiments, condition, keep=lambda run: run.info)
     dead = [info for info in found if info.run_id != run_id]
     for info in dead:
-        nested = f"{_RUNNING} AND tags.`{PARENT_TAG}` = '{info.run_id}'"
+        nested = f"{_RUNNING} AND {nested_filter(info.run_id)}"
         for child in read_all(client, experiments, nested, keep=lambda run: run.info.run_id):
             client.set_terminated(child, "KILLED")
         client.set_terminated(info.run_id, "KILLED")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from filelock import FileLock, Timeout
 
@@ -32,17 +31,13 @@ def one_at_a_time(uri: str, patience: float = PATIENCE_SECONDS) -> Iterator[None
     if path is None:
         yield
         return
-    file = Path(f"{path}.lock")
-    lock = FileLock(file)
     try:
-        lock.acquire(timeout=patience)
+        held = FileLock(f"{path}.lock").acquire(timeout=patience)
     except Timeout:
         raise TrackingError(
             f"another process that has been preparing {path} for {patience:.0f} seconds",
             "one that is done within a few seconds",
             "Look for a process that hangs, and end it",
         ) from None
-    try:
+    with held:
         yield
-    finally:
-        lock.release()

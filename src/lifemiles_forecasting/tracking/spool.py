@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from lifemiles_forecasting.tracking.pages import read_all
-from lifemiles_forecasting.tracking.store_runs import PARENT_TAG
+from lifemiles_forecasting.tracking.store_runs import PARENT_TAG, nested_filter
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment, Run
@@ -77,7 +77,7 @@ def _is_there(target: MlflowClient, experiment: str, run_id: str) -> bool:
         if copied.status != "RUNNING":
             there = True
             continue
-        children = f"tags.`{PARENT_TAG}` = '{copied.run_id}'"
+        children = nested_filter(copied.run_id)
         for child in read_all(target, [experiment], children, keep=lambda run: run.info.run_id):
             target.delete_run(child)
         target.delete_run(copied.run_id)

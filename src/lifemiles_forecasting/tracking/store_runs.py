@@ -152,7 +152,12 @@ def has_store_runs(client: MlflowClient, parent_id: str) -> bool:
 
 def children_filter(parent_id: str) -> str:
     """The filter for the store runs of a parent."""
-    return f"tags.`{PARENT_TAG}` = '{parent_id}' AND tags.run_level = 'store'"
+    return f"{nested_filter(parent_id)} AND tags.run_level = 'store'"
+
+
+def nested_filter(parent_id: str) -> str:
+    """The filter for all runs that are nested in a parent, half-written ones among them."""
+    return f"tags.`{PARENT_TAG}` = '{parent_id}'"
 
 
 def _row(run: Run) -> dict[str, Any]:

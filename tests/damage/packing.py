@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 from functools import partial
 
-from lifemiles_forecasting.core.damage.folder import Draft, Sheet
+from damage.folder import Draft, Sheet
 from lifemiles_forecasting.core.transactions import BAD_DATE, UNREADABLE
 
 DAMAGED_ARCHIVE = ("broken gzip file data_01.csv.gz", "Copy it again")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from lifemiles_forecasting.core.damage.folder import Draft
+from damage.folder import Draft
 from lifemiles_forecasting.core.transactions import MISSING_CODE, UNKNOWN_TYPE
 
 PATHS = ("../x", "A/B", "CON", "NUL", "..", ".", "a\\b", "/etc/passwd", "%2e%2e", "~", "C:", "x\ny")

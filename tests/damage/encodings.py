@@ -8,7 +8,7 @@ import gzip
 from decimal import Decimal
 from functools import partial
 
-from lifemiles_forecasting.core.damage.folder import HEADINGS, Draft, Sheet
+from damage.folder import HEADINGS, Draft, Sheet
 from lifemiles_forecasting.core.transactions import BAD_DATE, NOT_A_NUMBER, WRONG_ENCODING
 
 ACCENTED = HEADINGS | {"amount": "Facturación"}

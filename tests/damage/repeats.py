@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
-from lifemiles_forecasting.core.damage.folder import (
+from damage.folder import (
     FIRST_DAY,
     HEADINGS,
     NO_ACTIVITY,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from functools import partial
 
-from lifemiles_forecasting.core.damage.folder import HEADINGS, Draft, Sheet
+from damage.folder import HEADINGS, Draft, Sheet
 from lifemiles_forecasting.core.transactions import (
     BAD_DATE,
     MISSING_CODE,

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from functools import partial
 
-from lifemiles_forecasting.core.damage.folder import FIRST_DAY, Draft, Sale
+from damage.folder import FIRST_DAY, Draft, Sale
 from lifemiles_forecasting.core.transactions import (
     BAD_DATE,
     EARLY_DATE,

@@ -91,7 +91,7 @@ class Draft:
     """
 
     def __init__(self, seed: str) -> None:
-        self.rng = random.Random(seed)  # noqa: S311 (nothing secret)
+        self.rng = random.Random(seed)
         self.files: dict[str, bytes] = {}
         self.settings: dict[str, Any] = {"max_quarantined_share": 0.5}
         self.as_of: date | None = None

@@ -4,8 +4,8 @@ The same kind and seed give the same bytes. The truth is known because the files
 it; nothing here reads a file.
 """
 
-from lifemiles_forecasting.core.damage import codes, encodings, lines, packing, repeats, values
-from lifemiles_forecasting.core.damage.folder import Damaged, Draft
+from damage import codes, encodings, lines, packing, repeats, values
+from damage.folder import Damaged, Draft
 
 _ROOMS = (encodings, packing, lines, values, codes, repeats)
 KINDS = {kind.__name__: kind for room in _ROOMS for kind in room.KINDS}

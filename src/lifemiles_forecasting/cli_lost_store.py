@@ -1,0 +1,52 @@
+"""What `kedro run` does when the tracking store goes away in the middle of training.
+
+Kedro imports this module at every command, so what is heavy is imported inside.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import click
+
+from lifemiles_forecasting.cli_errors import forecasting_error
+from lifemiles_forecasting.core.errors import LostStoreError
+
+
+def go_on_without_store(error: Exception) -> bool:
+    """Start a training run again whose tracking store has gone away, tracked in the project.
+
+    What was fitted is kept, so it goes on where it was. `kedro tracking replay`, or the next run,
+    writes it to the store.
+
+    Returns:
+        Whether it was started, and has succeeded.
+
+    Raises:
+        SystemExit: it was started and has failed; with its exit code.
+    """
+    from lifemiles_forecasting.tracking.names import SPOOL_VARIABLE
+    from lifemiles_forecasting.tracking.spool import spool_uri
+    from lifemiles_forecasting.tracking.store import sqlite_path
+
+    lost = forecasting_error(error)
+    if not isinstance(lost, LostStoreError) or lost.outputs is None:
+        return False
+    # "python -m kedro" or the path of the script; else a test or a notebook calls the function
+    if not sys.argv[0].endswith("kedro") or SPOOL_VARIABLE in os.environ:
+        return False
+    click.echo(
+        f"Warning: {lost.found}. Going on without it; when it is back, the next run, or "
+        "`kedro tracking replay`, writes this run there. Its model is not registered.",
+        err=True,
+    )
+    spool = spool_uri(lost.outputs)
+    sqlite_path(spool).parent.mkdir(parents=True, exist_ok=True)
+    code = subprocess.call(  # noqa: S603 - our own command once more
+        [sys.executable, "-m", "kedro", *sys.argv[1:]], env={**os.environ, SPOOL_VARIABLE: spool}
+    )
+    if code:
+        raise SystemExit(code)
+    return True
