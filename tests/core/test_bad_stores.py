@@ -4,6 +4,8 @@ import dataclasses
 import os
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -70,6 +72,9 @@ class BadForOne:
     first: np.ndarray
     least: int
     behave: Callable
+
+    def load(self):
+        self.ridge.load()
 
     def fit(self, X, residual, weight):
         if np.array_equal(X[0], self.first, equal_nan=True) and len(X) >= self.least:
@@ -368,3 +373,31 @@ def test_odd_stores_are_forecast_and_leave_the_others_sound(make_study, twenty, 
     np.testing.assert_allclose(*sums, rtol=0.35, atol=1)
     constant = table[table["store_id"] == series.store_ids[10]]
     np.testing.assert_allclose(constant["forecast"], 5.0, rtol=0.05)
+
+
+FIRST_FIT = """
+import sys
+import numpy as np
+from lifemiles_forecasting.core.candidates.learners import CatBoostLearner, RidgeLearner
+from lifemiles_forecasting.core.config import CatBoostSettings
+
+X = np.random.default_rng(1).normal(size=(200, 3)).astype(np.float32)
+settings = CatBoostSettings(iterations=2, depth=2, learning_rate=0.1)
+learners = {
+    "ridge": RidgeLearner(3.0, tuple("abc")),
+    "catboost": CatBoostLearner(settings, tuple("abc"), 1),
+}
+learner = learners[sys.argv[1]]
+learner.load()
+before = set(sys.modules)
+learner.fit(X, X[:, 0], None).predict(X)
+print(*sorted(set(sys.modules) - before))
+"""
+
+
+@pytest.mark.parametrize("name", ["ridge", "catboost"])
+def test_time_of_the_first_store_of_a_process_is_not_that_of_imports(name):
+    """Else a low limit on a busy machine would give sound stores up."""
+    command = [sys.executable, "-c", FIRST_FIT, name]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert result.stdout.split() == []

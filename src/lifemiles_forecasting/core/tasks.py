@@ -209,6 +209,8 @@ def fit_pooled(function: Callable[..., Any], job: Job, *args: Any) -> list[tuple
 
 def fit_chunk(tasks: Sequence[StoreTask], jobs: Sequence[Job]) -> list[tuple]:
     """Several stores after one another; a store that fails does not touch the others."""
+    for job in jobs:
+        job.method.load()
     done = []
     for task in tasks:
         start = time.perf_counter()

@@ -42,6 +42,9 @@ class Model(Protocol):
 class Learner(Protocol):
     """Settings of a method; `fit` gives a Model."""
 
+    def load(self) -> None:
+        """Import its library, which takes a process seconds once, and so is no store's doing."""
+
     def fit(self, X: np.ndarray, residual: np.ndarray, weight: np.ndarray | None) -> Model:
         """Learn from (N, F) rows, (N,) residuals and optional (N,) weights."""
 
@@ -133,6 +136,10 @@ class CatBoostLearner:
     seed: int
     border_count: int = 64
 
+    def load(self) -> None:
+        """See `Learner`."""
+        import catboost  # noqa: F401
+
     def fit(self, X: np.ndarray, residual: np.ndarray, weight: np.ndarray | None) -> CatBoostModel:
         """See `Learner`."""
         from catboost import CatBoostRegressor
@@ -211,6 +218,10 @@ class RidgeLearner:
 
     alpha: float
     features: tuple[str, ...]
+
+    def load(self) -> None:
+        """See `Learner`."""
+        import sklearn.linear_model  # noqa: F401
 
     def fit(self, X: np.ndarray, residual: np.ndarray, weight: np.ndarray | None) -> RidgeModel:
         """See `Learner`."""
