@@ -14,9 +14,9 @@ from kedro.io import DataCatalog
 from pydantic import BaseModel
 
 from lifemiles_forecasting.core.config import Parameters, parse
-from lifemiles_forecasting.hooks import tracking_config
 from lifemiles_forecasting.pipeline_registry import ON_REQUEST, register_pipelines
 from lifemiles_forecasting.settings import CONFIG_LOADER_ARGS
+from lifemiles_forecasting.tracking_config import tracking_config
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "lifemiles_forecasting"

@@ -16,8 +16,9 @@ from kedro.framework.cli.cli import KedroCLI
 
 from lifemiles_forecasting.cli import check_pipelines, cli, full_names, node_names
 from lifemiles_forecasting.core.config import Parameters, parse
-from lifemiles_forecasting.hooks import check_environment, tracking_config
+from lifemiles_forecasting.hooks import check_environment
 from lifemiles_forecasting.settings import CONFIG_LOADER_ARGS
+from lifemiles_forecasting.tracking_config import tracking_config
 
 ROOT = Path(__file__).parents[1]
 PAGES = [

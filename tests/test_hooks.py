@@ -10,17 +10,16 @@ import time
 from pathlib import Path
 from textwrap import dedent
 
+import mlflow
 import pytest
 from kedro.config import OmegaConfigLoader
 from mlflow.tracking import MlflowClient
+from small_disk import small_disk
 
-from lifemiles_forecasting.core.errors import ConfigError, TrackingError
-from lifemiles_forecasting.hooks import (
-    check_environment,
-    probe_servers,
-    tracking_config,
-)
+from lifemiles_forecasting.core.errors import ConfigError, LostStoreError, TrackingError
+from lifemiles_forecasting.hooks import ForecastingHooks, check_environment
 from lifemiles_forecasting.settings import CONFIG_LOADER_ARGS
+from lifemiles_forecasting.tracking_config import probe_servers, tracking_config
 
 ROOT = Path(__file__).parents[1]
 PIPELINES = """
@@ -112,9 +111,11 @@ def command(*arguments):
     return [sys.executable, "-m", "kedro", "run", *arguments]
 
 
-def run(project, *arguments, **extra):
+def run(project, *arguments, on=None, **extra):
+    """A run to its end; on a `SmallDisk` in the namespace that can see it."""
+    line = command(*arguments)
     return subprocess.run(
-        command(*arguments),
+        on.command(*line, cwd=project) if on else line,
         cwd=project,
         env=environment(**extra),
         capture_output=True,
@@ -200,6 +201,34 @@ def test_run_says_at_once_that_the_tracking_server_is_not_there(project):
     assert "Traceback" not in result.stderr
 
 
+def test_tracking_database_on_a_full_or_read_only_disk(project, tmp_path):
+    """Full while the tables are made, full when runs are there, then read-only."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    with small_disk(folder, megabytes=16) as disk:
+        variables = {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
+        for free in (100_000, 200_000):
+            filling = disk.leave(free)
+            result = run(project, on=disk, **variables)
+            assert result.returncode == 1
+            assert "Traceback" not in result.stderr, result.stderr
+            (line,) = errors(result)
+            assert line.startswith("Error: found a full disk while writing; free are: ")
+            assert f"{folder}: " in line
+            filling.unlink()
+            whole = run(project, on=disk, **variables)
+            assert whole.returncode == 0, whole.stderr
+        disk.read_only()
+        (line,) = errors(run(project, on=disk, **variables))
+        assert "no usable MLflow tracking store" in line
+        assert "(it cannot be written to)" in line
+        shutil.copytree(disk.seen, tmp_path / "copy")
+    runs = MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/copy/mlflow.db").search_runs(["1"])
+    parents = [one.info.status for one in runs if "mlflow.parentRunId" not in one.data.tags]
+    assert parents in (["FINISHED", end, "FINISHED"] for end in ("FAILED", "KILLED"))
+    assert "RUNNING" not in {one.info.status for one in runs}
+
+
 def test_run_ends_with_one_message_when_a_node_refuses_its_input(project):
     result = run(project, "--pipelines=reporting")
     assert result.returncode == 1
@@ -257,6 +286,22 @@ def test_run_that_is_interrupted_is_killed(project, number):
     (parent,) = runs_of(project, "tags.run_level = 'pipeline'")
     assert parent.info.status == "KILLED"
     assert parent.info.end_time is not None
+
+
+def test_a_store_that_goes_away_after_the_last_node_is_lost_like_in_mid_run(tmp_path, monkeypatch):
+    """The run can be gone on with: all that is left is to say what came out."""
+    before = mlflow.get_tracking_uri()
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        mlflow.set_tracking_uri(f"http://127.0.0.1:{unused.getsockname()[1]}")
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+        hooks = ForecastingHooks()
+        hooks._trained, hooks._project_path = "0" * 32, tmp_path
+        hooks._config, hooks._mode = {"data_root": "data"}, "full"
+        with pytest.raises(LostStoreError, match="which was there when the run began") as lost:
+            hooks.after_pipeline_run()
+    mlflow.set_tracking_uri(before)
+    assert lost.value.outputs == tmp_path / "data"
 
 
 def loader_of(project, env=None):

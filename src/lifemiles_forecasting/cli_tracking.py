@@ -10,13 +10,16 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from kedro.framework.cli.utils import env_option
 
 from lifemiles_forecasting.cli_errors import clear_errors
 from lifemiles_forecasting.cli_paths import ProjectPath
+
+if TYPE_CHECKING:
+    from lifemiles_forecasting.explore import Stores
 
 _AGE = re.compile(r"(\d+)([dh])")
 _SECONDS = {"d": 86_400, "h": 3_600}
@@ -40,7 +43,7 @@ class Age(click.ParamType):
 
 
 def _on_the_store(work: Callable[..., None]) -> Callable[..., None]:
-    """A command that gets the project's tracking URI, and ends with clear errors."""
+    """A command that gets the project's tracking store, and ends with clear errors."""
 
     @env_option
     @click.pass_obj
@@ -53,9 +56,9 @@ def _on_the_store(work: Callable[..., None]) -> Callable[..., None]:
 
         project = metadata.project_path if metadata else find_kedro_project(Path.cwd())
         with clear_errors():
-            uri = find_stores(Path(project or Path.cwd()), env).tracking
+            stores = find_stores(Path(project or Path.cwd()), env)
             switch_telemetry_off()
-            work(uri, **options)
+            work(stores, **options)
 
     return command
 
@@ -74,7 +77,7 @@ def tracking() -> None:
     help="Folder of the run's outputs.",
 )
 @_on_the_store
-def replay(uri: str, data_root: Path) -> None:
+def replay(stores: Stores, data_root: Path) -> None:
     """Write runs to the store that went away while they were trained."""
     from mlflow.tracking import MlflowClient
 
@@ -85,11 +88,11 @@ def replay(uri: str, data_root: Path) -> None:
     if not spool.has_spool(data_root):
         click.echo(f"Nothing to replay in {data_root}")
         return
-    probe(uri)
+    probe(stores.tracking)
     lock = RunLock()
     lock.take(data_root)
     try:
-        for name in spool.replay(data_root, MlflowClient(tracking_uri=uri)):
+        for name in spool.replay(data_root, MlflowClient(stores.tracking, stores.registry)):
             click.echo(f"{name} is in the tracking store now")
     finally:
         lock.release()
@@ -98,14 +101,14 @@ def replay(uri: str, data_root: Path) -> None:
 @tracking.command()
 @click.argument("target", metavar="DEST", type=ProjectPath(path_type=Path))
 @_on_the_store
-def backup(uri: str, target: Path) -> None:
+def backup(stores: Stores, target: Path) -> None:
     """Back up database and artifacts, while runs may go on.
 
     DEST is a new folder, or a new file *.tar.gz.
     """
     from lifemiles_forecasting.tracking.backup import backup as back_up
 
-    manifest = back_up(uri, target)
+    manifest = back_up(stores.tracking, target)
     size = sum(mark.size for mark in manifest.files.values())
     click.echo(f"Backed up {len(manifest.files)} files, {size:,} bytes, to {target}")
     if manifest.unfinished_runs:
@@ -120,13 +123,13 @@ def backup(uri: str, target: Path) -> None:
 @click.argument("source", type=ProjectPath(path_type=Path))
 @click.option("--force", is_flag=True, help="Move a store that has runs aside.")
 @_on_the_store
-def restore(uri: str, source: Path, force: bool) -> None:
+def restore(stores: Stores, source: Path, force: bool) -> None:
     """Put the backup SOURCE back, here or in another project folder."""
     from importlib.metadata import version
 
     from lifemiles_forecasting.tracking.restore import restore as put_back
 
-    restored = put_back(uri, source, force)
+    restored = put_back(stores.tracking, source, force)
     if restored.moved_to:
         click.echo(f"What was here before is in {restored.moved_to}")
     manifest = restored.manifest
@@ -135,7 +138,7 @@ def restore(uri: str, source: Path, force: bool) -> None:
     if made_by != version("mlflow"):
         click.echo(
             f"It was made with MLflow {made_by}, this is {version('mlflow')}: if MLflow asks for "
-            f"it, run `mlflow db upgrade {uri}`",
+            f"it, run `mlflow db upgrade {stores.tracking}`",
             err=True,
         )
 
@@ -152,7 +155,9 @@ def restore(uri: str, source: Path, force: bool) -> None:
 @click.option("--keep-orphans", is_flag=True, help="Leave artifact folders of no run alone.")
 @click.option("--dry-run", is_flag=True, help="Say what would go, and change nothing.")
 @_on_the_store
-def prune(uri: str, keep: int, older_than: float | None, keep_orphans: bool, dry_run: bool) -> None:
+def prune(
+    stores: Stores, keep: int, older_than: float | None, keep_orphans: bool, dry_run: bool
+) -> None:
     """Delete old runs for good, and give their room back.
 
     What carries an alias in the model registry, the champion before, and what is running stay.
@@ -162,7 +167,8 @@ def prune(uri: str, keep: int, older_than: float | None, keep_orphans: bool, dry
     from lifemiles_forecasting.tracking.retention import Rule
 
     before = None if older_than is None else int((time.time() - older_than) * 1000)
-    pruned = clean_up(uri, Rule(keep, before), orphans=not keep_orphans, dry_run=dry_run)
+    rule = Rule(keep, before)
+    pruned = clean_up(stores.tracking, rule, orphans=not keep_orphans, dry_run=dry_run)
     tables = {
         "would_go" if dry_run else "gone": pruned.by_experiment(),
         "versions_of_registered_models": pruned.versions(),
@@ -180,9 +186,9 @@ def prune(uri: str, keep: int, older_than: float | None, keep_orphans: bool, dry
 
 @tracking.command()
 @_on_the_store
-def size(uri: str) -> None:
+def size(stores: Stores) -> None:
     """Count runs and bytes, by experiment, level and life-cycle stage."""
     from lifemiles_forecasting.rendering import as_table
     from lifemiles_forecasting.tracking.size import store_size
 
-    click.echo(as_table(store_size(uri)), nl=False)
+    click.echo(as_table(store_size(stores.tracking)), nl=False)

@@ -116,7 +116,8 @@ def find_stores(project_path: Path, env: str | None) -> Stores:
     """
     from kedro.framework.project import settings
 
-    from lifemiles_forecasting.hooks import check_environment, tracking_config
+    from lifemiles_forecasting.hooks import check_environment
+    from lifemiles_forecasting.tracking_config import tracking_config
 
     loader = settings.CONFIG_LOADER_CLASS(
         conf_source=str(project_path / settings.CONF_SOURCE),

@@ -5,19 +5,19 @@ from __future__ import annotations
 import difflib
 import logging
 import os
-import re
-from collections.abc import Generator, Mapping
-from contextlib import suppress
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
 
 from lifemiles_forecasting import config_checks
-from lifemiles_forecasting.core.errors import ConfigError, InputError
+from lifemiles_forecasting.core.errors import ConfigError, ForecastingError, InputError
 from lifemiles_forecasting.datasets.aside import clear_parts, write_aside
 from lifemiles_forecasting.run_lock import RunLock
 from lifemiles_forecasting.tracking import lifecycle
+from lifemiles_forecasting.tracking_config import places, probe_servers, tracking_config
 
 if TYPE_CHECKING:
     from kedro.config import AbstractConfigLoader
@@ -65,6 +65,7 @@ class ForecastingHooks:
         self._mode = ""
         self._trained = ""
         self._places: Places | None = None
+        self._database_folder: list[Path] = []
 
     @hook_impl(wrapper=True)  # around kedro-mlflow, which retries a missing server for minutes
     def after_context_created(self, context: KedroContext) -> Generator[None, Any, Any]:
@@ -74,6 +75,7 @@ class ForecastingHooks:
             ConfigError: the environment or a parameter is unknown, a value cannot be used, or a
                 file that is shared holds a password.
             TrackingError: the tracking store or the model registry does not answer.
+            FullDiskError: there is no room for the tables of a new store.
         """
         from kedro.config import MissingConfigException
 
@@ -87,6 +89,7 @@ class ForecastingHooks:
         with suppress(MissingConfigException):
             # now, and kept: Kedro itself looks at it when MLflow has already been written to
             loader["catalog"] = loader["catalog"]
+        self._trained = ""  # of an earlier run of this process, in a notebook say
         self._project_path = Path(context.project_path)
         self._environment = loader.env or loader.default_run_env
         self._read_parameters(loader["parameters"])
@@ -99,7 +102,10 @@ class ForecastingHooks:
         write_aside()
         forget_run()
         self._places = places(loader["mlflow"], self._config)
-        with one_at_a_time(loader["mlflow"]["server"]["mlflow_tracking_uri"]):
+        uri = loader["mlflow"]["server"]["mlflow_tracking_uri"]
+        database = store.sqlite_path(uri)
+        self._database_folder = [database.parent] if database else []
+        with self._clear_errors(), one_at_a_time(uri):
             return (yield)
 
     @hook_impl(wrapper=True)  # around kedro-mlflow, which opens the run
@@ -115,7 +121,6 @@ class ForecastingHooks:
         """
         from lifemiles_forecasting.tracking.dead_runs import outputs_key, writing_to
 
-        self._trained = ""  # of an earlier run of this process, in a notebook say
         folder = self._take_outputs()
         with writing_to(outputs_key(folder)):
             results = yield
@@ -159,32 +164,56 @@ class ForecastingHooks:
 
         from lifemiles_forecasting.tracking.summary import conclude
 
-        for line in conclude(MlflowClient(), self._trained, self._places):
-            logger.info(line)
+        with self._clear_errors():
+            for line in conclude(MlflowClient(), self._trained, self._places):
+                logger.info(line)
 
     @hook_impl(wrapper=True)  # around kedro-mlflow, which closes the run as failed
     def on_pipeline_error(self, error: Exception) -> Generator[None, Any, Any]:
         """Let the run be closed, after which nothing is left to look after.
 
         Raises:
-            TrackingError: it cannot be closed, because the tracking store has gone away.
+            FullDiskError: there is no room left.
+            LostStoreError: it cannot be closed, because the tracking store has gone away.
         """
         from mlflow.exceptions import MlflowException
 
         try:
-            lost = lifecycle.lost_store(error)
-            if lost is None:
+            instead = self._instead_of(error)
+            if instead is None:
                 results = yield
                 guard.release()
                 return results
             with lifecycle.without_retries(), suppress(MlflowException):
                 yield
             guard.abandon()
-            if self._trained and self._mode != "drifted":  # others need what the registry holds
-                lost.outputs = self._outputs()
-            raise lost from error
+            raise instead from error
         finally:  # not before the run is closed, or the next one would take it for a dead one
             lock.release()
+
+    @contextmanager
+    def _clear_errors(self) -> Iterator[None]:
+        """Raise what an error comes from in its place, where it is the disk or the store."""
+        try:
+            yield
+        except Exception as error:
+            instead = self._instead_of(error)
+            if instead is None:
+                raise
+            raise instead from error
+
+    def _instead_of(self, error: Exception) -> ForecastingError | None:
+        """What to say instead of an error that comes from the disk or from the tracking store."""
+        from lifemiles_forecasting.full_disk import full_disk
+
+        full = full_disk(error, [self._outputs(), *self._database_folder])
+        if full is not None:
+            return full
+        lost = lifecycle.lost_store(error)
+        # to go on without it is not for a run that needs what the registry holds
+        if lost is not None and self._trained and self._mode != "drifted":
+            lost.outputs = self._outputs()
+        return lost
 
     def _take_outputs(self) -> Path:
         """Hold the folder of the outputs, and clear what a killed run left unfinished there."""
@@ -252,25 +281,6 @@ def warn_of_open_host() -> None:
         logger.warning(warning)
 
 
-def places(tracking: Mapping[str, Any], parameters: Mapping[str, Any]) -> Places:
-    """Where the results of a run are looked at.
-
-    Args:
-        tracking: from `tracking_config`.
-        parameters: flat.
-    """
-    from lifemiles_forecasting.tracking.store import without_credentials
-    from lifemiles_forecasting.tracking.summary import Places
-
-    report = f"{parameters['data_root']}/08_reporting/report.html"
-    uri = tracking["server"]["mlflow_tracking_uri"]
-    if uri.startswith(("http://", "https://")):
-        return Places(report, without_credentials(uri).rstrip("/"), "")
-    ui = tracking.get("ui") or {}
-    address = f"http://{ui.get('host', '127.0.0.1')}:{ui.get('port', '5000')}"
-    return Places(report, address, "kedro mlflow ui")
-
-
 def check_environment(loader: AbstractConfigLoader) -> None:
     """Make sure that the folder of the configuration environment is there.
 
@@ -286,74 +296,6 @@ def check_environment(loader: AbstractConfigLoader) -> None:
     near = difflib.get_close_matches(loader.env, known, n=1)
     hint = f"Did you mean {near[0]!r}?" if near else ""
     raise ConfigError(f"no environment {loader.env!r} in {source}", ", ".join(known), hint)
-
-
-def tracking_config(loader: AbstractConfigLoader, project_path: Path) -> dict[str, Any]:
-    """`mlflow.yml` with addresses that do not depend on the current folder and hold no password.
-
-    A server's user and password go to the environment variables that MLflow reads.
-
-    Args:
-        loader: Kedro's configuration loader.
-        project_path: root of the project.
-
-    Raises:
-        ConfigError: an environment variable that it takes a value from is not set, or it says what
-            it may not.
-    """
-    from lifemiles_forecasting.tracking import store
-    from lifemiles_forecasting.tracking.names import SPOOL_VARIABLE
-
-    config = _mlflow_yml(loader)
-    server = dict(config.get("server") or {})
-    if spool := os.environ.get(SPOOL_VARIABLE):  # the configured store has gone away
-        server = {"mlflow_tracking_uri": spool}
-    uri = store.absolute_uri(server.get("mlflow_tracking_uri"), project_path)
-    registry_uri = server.get("mlflow_registry_uri") or None
-    server["mlflow_tracking_uri"] = store.credentials_to_environment(uri)
-    server["mlflow_registry_uri"] = registry_uri and store.absolute_uri(registry_uri, project_path)
-    tracking = dict(config.get("tracking") or {})
-    experiment = dict(tracking.get("experiment") or {})
-    creation = dict(experiment.get("create_experiment_kwargs") or {})
-    if creation.get("artifact_location") is None:
-        creation["artifact_location"] = store.artifact_location(uri, project_path)
-    experiment["create_experiment_kwargs"] = creation
-    return {**config, "server": server, "tracking": {**tracking, "experiment": experiment}}
-
-
-def _mlflow_yml(loader: AbstractConfigLoader) -> dict[str, Any]:
-    from omegaconf.errors import InterpolationResolutionError
-
-    try:
-        config = dict(loader["mlflow"])
-    except InterpolationResolutionError as error:
-        missing = re.search(r"Environment variable '(.+?)' not found", str(error))
-        if missing is None:
-            raise
-        raise ConfigError(
-            f"no environment variable {missing[1]}",
-            f"it to be set, because {error.full_key} of mlflow.yml is taken from it",
-            "Set it, or choose another --env",
-        ) from None
-    config_checks.check_tracking(config)
-    return config
-
-
-def probe_servers(server: Mapping[str, Any]) -> None:
-    """Make sure that the tracking store answers, and the model registry where it is another one.
-
-    Args:
-        server: group `server` of `tracking_config`.
-
-    Raises:
-        TrackingError: one does not.
-    """
-    from lifemiles_forecasting.tracking.store import probe
-
-    uri, registry_uri = server["mlflow_tracking_uri"], server["mlflow_registry_uri"]
-    probe(uri)
-    if registry_uri not in {None, uri}:
-        probe(registry_uri, store="model registry")
 
 
 def check_inputs(pipeline: Pipeline, catalog: CatalogProtocol) -> None:

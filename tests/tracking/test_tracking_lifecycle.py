@@ -1,13 +1,16 @@
 import atexit
 import os
 import signal
+import sqlite3
 import subprocess
 import threading
+from contextlib import closing
 
 import mlflow
 import pytest
+from mlflow.exceptions import MlflowException
 
-from lifemiles_forecasting.tracking import lifecycle
+from lifemiles_forecasting.tracking import lifecycle, store
 from lifemiles_forecasting.tracking.lifecycle import RunGuard, describe, rename_partial
 from lifemiles_forecasting.tracking.provenance import git_state
 
@@ -119,6 +122,23 @@ def test_close_survives_a_store_that_is_gone(client, caplog):
     guard.close("KILLED")
     assert "could not be closed as KILLED" in caplog.text
     guard.release()
+
+
+def test_a_store_is_lost_when_mlflow_fails_and_it_no_longer_lets_us_write(client, monkeypatch):
+    monkeypatch.setattr(store, "PATIENCE_SECONDS", 0.1)
+    failed = MlflowException("(sqlite3.OperationalError) database is locked")
+    other = ValueError("a node's own")
+    assert lifecycle.lost_store(failed) is None
+    with closing(sqlite3.connect(store.sqlite_path(client.tracking_uri))) as another:
+        another.execute("BEGIN IMMEDIATE")
+        wrapped = RuntimeError("while logging")
+        wrapped.__context__ = failed
+        for error in (failed, wrapped):
+            lost = lifecycle.lost_store(error)
+            assert "another program has locked it for 0.1 seconds" in lost.found
+            assert lost.found.endswith("which was there when the run began")
+            assert lost.outputs is None
+        assert lifecycle.lost_store(other) is None
 
 
 def git(folder, *arguments):

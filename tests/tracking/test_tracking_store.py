@@ -4,6 +4,7 @@ import socket
 import sqlite3
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,19 @@ def test_probe_names_what_is_wrong_with_a_sqlite_file(tmp_path):
         probe(f"sqlite:///{tmp_path}")
     with pytest.raises(TrackingError, match="is not a folder"):
         probe(f"sqlite:///{text}/mlflow.db")
+
+
+def test_probe_does_not_wait_for_ever_for_who_writes_to_a_sqlite_file(tmp_path):
+    file = tmp_path / "mlflow.db"
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("PRAGMA journal_mode = WAL")
+        other.execute("CREATE TABLE runs (id)")
+        other.execute("BEGIN IMMEDIATE")
+        message = r"mlflow.db \(another program has locked it for 0.1 seconds\)"
+        with pytest.raises(TrackingError, match=message):
+            probe(f"sqlite:///{file}", busy=0.1)
+        other.execute("ROLLBACK")
+        probe(f"sqlite:///{file}")
 
 
 @pytest.mark.parametrize("uri", ["mlruns", "file:///project/mlruns"])

@@ -44,6 +44,10 @@ class LostStoreError(TrackingError):
     outputs: Path | None = None
 
 
+class FullDiskError(ForecastingError):
+    """There is no room left on a disk that is written to."""
+
+
 class LeakError(ForecastingError):
     """Something that is computed for an origin depends on the days after it."""
 

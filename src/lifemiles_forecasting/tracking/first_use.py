@@ -1,14 +1,16 @@
-"""Two processes that use a new tracking store at once make its tables one after the other."""
+"""Tables of a new tracking store: made by one process at a time, and never left half made."""
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from lifemiles_forecasting.core.errors import TrackingError
-from lifemiles_forecasting.tracking.store import sqlite_path
+from lifemiles_forecasting.tracking.store import has_content, sqlite_path
 
 PATIENCE_SECONDS = 120.0  # MLflow needs about five for the tables of a new database
 
@@ -18,7 +20,8 @@ def one_at_a_time(uri: str, patience: float = PATIENCE_SECONDS) -> Iterator[None
     """Hold a SQLite store while its tables and experiment are looked for, and made if missing.
 
     MLflow migrates a new database without a lock: of two processes, one would find half of it.
-    A server makes its own tables before it answers.
+    Nor does it go on where it was killed, or found no room: what it has left is removed then. A
+    server makes its own tables before it answers.
 
     Args:
         uri: the absolute tracking URI; any other than SQLite's is not held.
@@ -40,4 +43,19 @@ def one_at_a_time(uri: str, patience: float = PATIENCE_SECONDS) -> Iterator[None
             "Look for a process that hangs, and end it",
         ) from None
     with held:
+        making = path.with_name(f"{path.name}.making")
+        if making.exists() and not _has_runs(path):
+            for name in ("", "-wal", "-shm"):
+                path.with_name(f"{path.name}{name}").unlink(missing_ok=True)
+        if not has_content(uri):
+            making.touch()
         yield
+        making.unlink(missing_ok=True)  # not after an error, so that the next process knows
+
+
+def _has_runs(path: Path) -> bool:
+    with closing(sqlite3.connect(path)) as database:
+        try:
+            return database.execute("SELECT 1 FROM runs").fetchone() is not None
+        except sqlite3.DatabaseError:
+            return False

@@ -118,7 +118,7 @@ def lost_store(error: BaseException) -> LostStoreError | None:
     import mlflow
     from mlflow.exceptions import MlflowException
 
-    from lifemiles_forecasting.tracking.store import probe
+    from lifemiles_forecasting.tracking.store import PATIENCE_SECONDS, probe
 
     seen: BaseException | None = error
     while seen is not None and not isinstance(seen, MlflowException):
@@ -126,7 +126,7 @@ def lost_store(error: BaseException) -> LostStoreError | None:
     if seen is None:
         return None
     try:
-        probe(mlflow.get_tracking_uri())
+        probe(mlflow.get_tracking_uri(), busy=PATIENCE_SECONDS)  # MLflow has waited before
     except TrackingError as lost:
         return LostStoreError(
             f"{lost.found}, which was there when the run began",

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from lifemiles_forecasting.tracking.pages import read_all
+from lifemiles_forecasting.tracking.spooled_model import copy_models, remove_versions
 from lifemiles_forecasting.tracking.store_runs import PARENT_TAG, nested_filter
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ def replay(outputs: Path, target: MlflowClient) -> list[str]:
     """Write the spooled training runs, with their nested runs, to a tracking store.
 
     A run that an earlier replay has left unfinished is deleted there and written again, so each is
-    there once. The spool is removed when all of it is there. Models of all stores are in no
-    registry afterwards: nobody has compared them with the champion.
+    there once. The spool is removed when all of it is there. What becomes of the models of all
+    stores says `spooled_model.copy_models`.
 
     Args:
         outputs: folder of the outputs.
@@ -54,7 +55,7 @@ def replay(outputs: Path, target: MlflowClient) -> list[str]:
         nested: dict[str, list[Run]] = {}
         for run in runs:
             nested.setdefault(run.data.tags.get(PARENT_TAG, ""), []).append(run)
-        for parent in nested.get("", []):
+        for parent in reversed(nested.get("", [])):  # oldest first, so that its version is too
             there = _experiment(target, experiment)
             if _is_there(target, there, parent.info.run_id):
                 continue
@@ -80,6 +81,7 @@ def _is_there(target: MlflowClient, experiment: str, run_id: str) -> bool:
         children = nested_filter(copied.run_id)
         for child in read_all(target, [experiment], children, keep=lambda run: run.info.run_id):
             target.delete_run(child)
+        remove_versions(target, copied.run_id)
         target.delete_run(copied.run_id)
     return there
 
@@ -94,6 +96,7 @@ def _copy_family(
         changed = {PARENT_TAG: copied, REPLAYED_TAG: child.info.run_id}
         run_id = _copy(source, target, experiment, child, changed)
         target.set_terminated(run_id, child.info.status, child.info.end_time)
+    copy_models(source, target, parent, copied)
     target.set_terminated(copied, parent.info.status, parent.info.end_time)
 
 
@@ -108,7 +111,7 @@ def _copy(
     ).info.run_id
     # the models of a run name it in one of its tags
     mine = {key: v.replace(run.info.run_id, copied) for key, v in run.data.tags.items()}
-    at = run.info.end_time or run.info.start_time
+    at = run.info.end_time or run.info.start_time  # a metric is logged once, without steps
     batches = (
         ("metrics", [Metric(key, value, at, 0) for key, value in run.data.metrics.items()]),
         ("params", [Param(key, value) for key, value in run.data.params.items()]),
@@ -117,6 +120,8 @@ def _copy(
     for kind, values in batches:
         for k in range(0, len(values), _BATCH):
             target.log_batch(copied, **{kind: values[k : k + _BATCH]})
+    if run.inputs.dataset_inputs:
+        target.log_inputs(copied, run.inputs.dataset_inputs)
     if source.list_artifacts(run.info.run_id):
         with TemporaryDirectory() as folder:
             target.log_artifacts(copied, source.download_artifacts(run.info.run_id, "", folder))

@@ -12,6 +12,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import closing
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from lifemiles_forecasting.core.errors import TrackingError
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 PATIENCE_SECONDS = 3.0
+BUSY_SECONDS = 30.0  # another run may write, or `kedro tracking prune` delete
 LOGIN_SECONDS = 30.0  # a server or database that answers may open its own store first
 _SQLITE = "sqlite:///"
 _DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
@@ -106,7 +108,12 @@ def has_content(uri: str) -> bool:
     return path is None or (path.is_file() and path.stat().st_size > 0)
 
 
-def probe(uri: str, patience: float = PATIENCE_SECONDS, store: str = "tracking store") -> None:
+def probe(
+    uri: str,
+    patience: float = PATIENCE_SECONDS,
+    store: str = "tracking store",
+    busy: float = BUSY_SECONDS,
+) -> None:
     """Make sure within seconds that an MLflow store lets us in, before hours of training.
 
     MLflow itself would try again for minutes, also with a wrong password.
@@ -115,6 +122,7 @@ def probe(uri: str, patience: float = PATIENCE_SECONDS, store: str = "tracking s
         uri: the absolute URI.
         patience: seconds to wait for an answer.
         store: what it is: `tracking store` or `model registry`.
+        busy: seconds to wait for other processes that write to a SQLite file.
 
     Raises:
         TrackingError: it is not there, or refuses us; the message names the URI without its
@@ -122,7 +130,7 @@ def probe(uri: str, patience: float = PATIENCE_SECONDS, store: str = "tracking s
     """
     path = sqlite_path(uri)
     if path is not None:
-        problem = _sqlite_problem(path)
+        problem = _sqlite_problem(path, busy)
     elif uri.startswith(("http://", "https://")):
         problem = _answer_within(patience, lambda: _http_problem(uri, patience))
         problem = problem or _api_problem(uri)
@@ -195,25 +203,27 @@ def _dialect(uri: str) -> str:
     return "postgresql" if scheme == "postgres" else scheme
 
 
-def _sqlite_problem(path: Path) -> str:
+def _sqlite_problem(path: Path, busy: float) -> str:
     if path.is_dir():
         return "it is a folder"
     if path.exists():
-        return _database_problem(path) if os.access(path, os.W_OK) else "it cannot be written to"
+        writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)  # the log is there
+        return _database_problem(path, busy) if writable else "it cannot be written to"
     parent = next(folder for folder in path.parents if folder.exists())
     if not parent.is_dir():
         return f"{parent} is not a folder"
     return "" if os.access(parent, os.W_OK) else f"{parent} cannot be written to"
 
 
-def _database_problem(path: Path) -> str:
-    connection = sqlite3.connect(path, timeout=PATIENCE_SECONDS)
-    try:
-        connection.execute("PRAGMA schema_version")
-    except sqlite3.DatabaseError as error:
-        return "" if "locked" in str(error) else str(error)
-    finally:
-        connection.close()
+def _database_problem(path: Path, busy: float) -> str:
+    """Begin to write, and leave it at that: whoever may not, or waits for too long, is told so."""
+    with closing(sqlite3.connect(path, timeout=busy, isolation_level=None)) as database:
+        try:
+            database.execute("BEGIN IMMEDIATE")
+            database.execute("ROLLBACK")
+        except sqlite3.DatabaseError as error:
+            locked = "locked" in str(error)
+            return f"another program has locked it for {busy:g} seconds" if locked else str(error)
     return ""
 
 

@@ -1,0 +1,104 @@
+"""Which tracking store a run uses, as `mlflow.yml`, the environment and a lost store say."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lifemiles_forecasting import config_checks
+from lifemiles_forecasting.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from kedro.config import AbstractConfigLoader
+
+    from lifemiles_forecasting.tracking.summary import Places
+
+
+def tracking_config(loader: AbstractConfigLoader, project_path: Path) -> dict[str, Any]:
+    """`mlflow.yml` with addresses that do not depend on the current folder and hold no password.
+
+    A server's user and password go to the environment variables that MLflow reads.
+
+    Args:
+        loader: Kedro's configuration loader.
+        project_path: root of the project.
+
+    Raises:
+        ConfigError: an environment variable that it takes a value from is not set, or it says what
+            it may not.
+    """
+    from lifemiles_forecasting.tracking import store
+    from lifemiles_forecasting.tracking.names import SPOOL_VARIABLE
+
+    config = _mlflow_yml(loader)
+    server = dict(config.get("server") or {})
+    if spool := os.environ.get(SPOOL_VARIABLE):  # the configured store has gone away
+        server = {"mlflow_tracking_uri": spool}
+    uri = store.absolute_uri(server.get("mlflow_tracking_uri"), project_path)
+    registry_uri = server.get("mlflow_registry_uri") or None
+    server["mlflow_tracking_uri"] = store.credentials_to_environment(uri)
+    server["mlflow_registry_uri"] = registry_uri and store.absolute_uri(registry_uri, project_path)
+    tracking = dict(config.get("tracking") or {})
+    experiment = dict(tracking.get("experiment") or {})
+    creation = dict(experiment.get("create_experiment_kwargs") or {})
+    if creation.get("artifact_location") is None:
+        creation["artifact_location"] = store.artifact_location(uri, project_path)
+    experiment["create_experiment_kwargs"] = creation
+    return {**config, "server": server, "tracking": {**tracking, "experiment": experiment}}
+
+
+def _mlflow_yml(loader: AbstractConfigLoader) -> dict[str, Any]:
+    from omegaconf.errors import InterpolationResolutionError
+
+    try:
+        config = dict(loader["mlflow"])
+    except InterpolationResolutionError as error:
+        missing = re.search(r"Environment variable '(.+?)' not found", str(error))
+        if missing is None:
+            raise
+        raise ConfigError(
+            f"no environment variable {missing[1]}",
+            f"it to be set, because {error.full_key} of mlflow.yml is taken from it",
+            "Set it, or choose another --env",
+        ) from None
+    config_checks.check_tracking(config)
+    return config
+
+
+def probe_servers(server: Mapping[str, Any]) -> None:
+    """Make sure that the tracking store answers, and the model registry where it is another one.
+
+    Args:
+        server: group `server` of `tracking_config`.
+
+    Raises:
+        TrackingError: one does not.
+    """
+    from lifemiles_forecasting.tracking.store import probe
+
+    uri, registry_uri = server["mlflow_tracking_uri"], server["mlflow_registry_uri"]
+    probe(uri)
+    if registry_uri not in {None, uri}:
+        probe(registry_uri, store="model registry")
+
+
+def places(tracking: Mapping[str, Any], parameters: Mapping[str, Any]) -> Places:
+    """Where the results of a run are looked at.
+
+    Args:
+        tracking: from `tracking_config`.
+        parameters: flat.
+    """
+    from lifemiles_forecasting.tracking.store import without_credentials
+    from lifemiles_forecasting.tracking.summary import Places
+
+    report = f"{parameters['data_root']}/08_reporting/report.html"
+    uri = tracking["server"]["mlflow_tracking_uri"]
+    if uri.startswith(("http://", "https://")):
+        return Places(report, without_credentials(uri).rstrip("/"), "")
+    ui = tracking.get("ui") or {}
+    address = f"http://{ui.get('host', '127.0.0.1')}:{ui.get('port', '5000')}"
+    return Places(report, address, "kedro mlflow ui")
