@@ -1,8 +1,6 @@
 """`--env=production`: tracked by a real `mlflow server` and PostgreSQL, both on loopback."""
 
 import json
-import subprocess
-import sys
 from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import quote
@@ -12,7 +10,6 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from lifemiles_forecasting.tracking.names import REGISTERED_MODEL
-from lifemiles_forecasting.tracking.spool import spool_uri
 
 EXPERIMENT = "Nightly"
 STORES = 8  # of `few_stores`, with models of their own
@@ -229,88 +226,6 @@ def test_artifacts_that_only_the_server_can_place_are_refused_without_it(served,
     )
     experiment = served.parent.info.experiment_id
     assert len(served.client.search_runs([experiment], "attributes.status = 'FAILED'")) == 1
-
-
-def test_run_goes_on_without_a_server_that_goes_away_and_is_replayed_later(
-    few_stores, tmp_path, copy_project
-):
-    """Everything is written; when the server is back, each store is there once."""
-    import services
-
-    (tmp_path / "project").mkdir()
-    project = copy_project(tmp_path / "project")
-    backend = f"sqlite:///{tmp_path}/server.db"
-    with services.mlflow_server(backend, tmp_path) as server:
-        address = server.uri.replace("://", f"://me:{quote(services.PASSWORD)}@")
-        variables = {"MLFLOW_TRACKING_URI": address, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
-        command = [sys.executable, "-m", "kedro", "run", "--env=production"]
-        run = subprocess.Popen(
-            [*command, parameters(few_stores)],
-            cwd=project.folder,
-            env=project.environment(**variables),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        said = []
-        while not said or "Running node: read_events" not in said[-1]:
-            said.append(next(run.stdout))
-    said = "".join([*said, run.communicate(timeout=120)[0]])
-    assert run.returncode == 0, said
-    lost = f"found no usable MLflow tracking store at {server.uri} (connection refused)"
-    away = lost.removeprefix("found ")
-    assert f"Warning: {away}, which was there when the run began. Going on without it" in said
-    assert (project.folder / "data/07_model_output/forecasts.parquet").is_file()
-    refused = project.kedro("run", "--env=production", **variables)
-    assert error_of(refused).startswith(f"Error: {lost}; ")
-    for text in (said, refused.stdout, refused.stderr):
-        assert "Traceback" not in text
-        assert "Secret" not in text
-    spooled = every_run(MlflowClient(tracking_uri=spool_uri(project.folder / "data")))
-    assert len(spooled) > 1
-    with services.mlflow_server(backend, tmp_path) as server:
-        client = MlflowClient(tracking_uri=server.uri)
-        leave_half_a_replay(client, spooled)
-        variables = {"MLFLOW_TRACKING_URI": server.uri}
-        replayed = project.kedro("tracking", "replay", "--env=production", **variables)
-        assert replayed.returncode == 0, replayed.stderr
-        assert replayed.stdout.endswith("is in the tracking store now\n")
-        there = {
-            run.data.tags["replayed_from"]: run
-            for run in every_run(client).values()
-            if "replayed_from" in run.data.tags
-        }
-        assert there.keys() == spooled.keys()
-        parents = {run_id: there[run_id].info.run_id for run_id in spooled}
-        for run_id, ours in spooled.items():
-            theirs = there[run_id]
-            assert theirs.data.metrics == ours.data.metrics
-            assert theirs.data.params == ours.data.params
-            assert theirs.info.status == ours.info.status
-            assert theirs.info.end_time == ours.info.end_time
-            parent = ours.data.tags.get("mlflow.parentRunId")
-            assert theirs.data.tags.get("mlflow.parentRunId") == parents.get(parent)
-            if parent is not None:
-                found = {file.path for file in client.list_artifacts(theirs.info.run_id)}
-                assert {"model", "scaler"} <= found
-        again = project.kedro("tracking", "replay", "--env=production", **variables)
-        assert again.stdout == "Nothing to replay in data\n"
-
-
-def every_run(client):
-    """Runs of all experiments by their id."""
-    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    return {run.info.run_id: run for run in client.search_runs(experiments, max_results=1_000)}
-
-
-def leave_half_a_replay(client, spooled):
-    """What a replay leaves that is killed at its second run."""
-    experiment = client.get_experiment_by_name("LifeMiles_Forecasting_Training").experiment_id
-    (parent,) = (run for run in spooled.values() if "mlflow.parentRunId" not in run.data.tags)
-    child = next(run for run in spooled.values() if run is not parent)
-    half = client.create_run(experiment, tags={"replayed_from": parent.info.run_id})
-    tags = {"replayed_from": child.info.run_id, "mlflow.parentRunId": half.info.run_id}
-    client.create_run(experiment, tags=tags)
 
 
 def error_of(result):

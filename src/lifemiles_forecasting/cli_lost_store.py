@@ -39,7 +39,7 @@ def go_on_without_store(error: Exception) -> bool:
         return False
     click.echo(
         f"Warning: {lost.found}. Going on without it; when it is back, the next run, or "
-        "`kedro tracking replay`, writes this run there. Its model is not registered.",
+        "`kedro tracking replay`, writes this run there.",
         err=True,
     )
     spool = spool_uri(lost.outputs)
