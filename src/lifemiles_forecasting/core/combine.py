@@ -119,6 +119,8 @@ def store_weights(
     days = np.isfinite(y).sum(axis=1)
     trust = days / (days + settings.shrink_days)
     raw = np.where(complete, pooled[:, None] * tilt ** (-settings.power * trust), 0.0)
+    # a store may be forecast by nobody but candidates that the others have no use for
+    raw = np.where(raw.sum(axis=0) > 0, raw, complete.astype(float))
     mass = raw.sum(axis=0)
     return np.divide(raw, mass, out=np.full_like(raw, np.nan), where=mass > 0).T
 
