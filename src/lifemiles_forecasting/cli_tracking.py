@@ -83,12 +83,13 @@ def replay(stores: Stores, data_root: Path) -> None:
 
     from lifemiles_forecasting.run_lock import RunLock
     from lifemiles_forecasting.tracking import spool
-    from lifemiles_forecasting.tracking.store import probe
+    from lifemiles_forecasting.tracking.store import keep_stdout_clean, probe
 
     if not spool.has_spool(data_root):
         click.echo(f"Nothing to replay in {data_root}")
         return
     probe(stores.tracking)
+    keep_stdout_clean()
     lock = RunLock()
     lock.take(data_root)
     try:
