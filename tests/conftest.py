@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,15 @@ class Project:
     folder: Path
 
     @classmethod
-    def copy_to(cls, folder: Path) -> "Project":
+    def copy_to(cls, folder: Path, store: Path | None = None) -> "Project":
+        """Copy it.
+
+        Args:
+            folder: an empty one.
+            store: a tracking store to begin with, such as `empty_store`; None for none.
+        """
+        if store is not None:
+            shutil.copy(store, folder / "mlflow.db")
         for name in ("pyproject.toml", ".telemetry"):
             shutil.copy(ROOT / name, folder)
         shutil.copytree(ROOT / "conf", folder / "conf", ignore=shutil.ignore_patterns("local"))
@@ -115,12 +123,25 @@ def mlflow_variables() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def copy_project() -> Callable[[Path], Project]:
-    return Project.copy_to
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite tracking store without runs: MLflow takes seconds to make the tables of one."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    folder = tmp_path_factory.mktemp("empty_store")
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    SqlAlchemyStore(uri, (folder / "mlruns").as_uri())._dispose_engine()
+    return folder / "mlflow.db"
+
+
+@pytest.fixture(scope="session")
+def copy_project(empty_store: Path) -> Callable[[Path], Project]:
+    """Copies of the project whose tracking store has its tables."""
+    return partial(Project.copy_to, store=empty_store)
 
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """From nothing: its tracking store is made by the run."""
     project = Project.copy_to(tmp_path_factory.mktemp("trained"))
     result = project.kedro("run", "--env=quick")
     assert result.returncode == 0, result.stderr
@@ -197,7 +218,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def fresh_project(tmp_path: Path) -> Iterator[Project]:
-    """A copy without outputs; what a run inside this process does to MLflow is undone."""
+    """A copy without outputs or a store; what a run of this process does to MLflow is undone."""
     import mlflow
 
     before = mlflow.get_tracking_uri()
@@ -220,7 +241,7 @@ def heeded_signals() -> Iterator[None]:
 
 
 @pytest.fixture
-def client(tmp_path: Path) -> Iterator[Any]:
+def client(tmp_path: Path, empty_store: Path) -> Iterator[Any]:
     """A real SQLite tracking store with one experiment, and MLflow's global state put back."""
     import mlflow
     from mlflow.tracking import MlflowClient
@@ -229,6 +250,7 @@ def client(tmp_path: Path) -> Iterator[Any]:
 
     before = mlflow.get_tracking_uri()
     tune_sqlite()
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     mlflow.set_tracking_uri(uri)
     client = MlflowClient(tracking_uri=uri)

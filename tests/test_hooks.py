@@ -125,6 +125,12 @@ def run(project, *arguments, on=None, **extra):
     )
 
 
+@pytest.fixture
+def tables(project, empty_store):
+    """The project with a tracking store that has its tables."""
+    shutil.copy(empty_store, project / "mlflow.db")
+
+
 def client_of(project):
     return MlflowClient(tracking_uri=f"sqlite:///{project / 'mlflow.db'}")
 
@@ -139,6 +145,7 @@ def errors(result):
     return [line for line in result.stderr.splitlines() if line.startswith("Error: ")]
 
 
+@pytest.mark.usefixtures("tables")
 def test_run_tracks_the_whole_contract_of_a_parent_run(project):
     elsewhere = project / "conf"  # the tracking store must not depend on the current folder
     logs = {"KEDRO_LOGGING_CONFIG": str(project / "conf" / "logging.yml")}
@@ -229,6 +236,7 @@ def test_tracking_database_on_a_full_or_read_only_disk(project, tmp_path):
     assert "RUNNING" not in {one.info.status for one in runs}
 
 
+@pytest.mark.usefixtures("tables")
 def test_run_ends_with_one_message_when_a_node_refuses_its_input(project):
     result = run(project, "--pipelines=reporting")
     assert result.returncode == 1
@@ -240,6 +248,7 @@ def test_run_ends_with_one_message_when_a_node_refuses_its_input(project):
     assert only.info.run_name.startswith("reporting_2")
 
 
+@pytest.mark.usefixtures("tables")
 def test_run_of_data_processing_alone_is_not_tracked(project):
     result = run(project, "--pipelines=data_processing")
     assert result.returncode == 0, result.stderr
@@ -263,6 +272,7 @@ def test_packaged_project_runs_with_the_same_clear_errors(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("tables")
 def test_run_keeps_the_traceback_of_an_error_of_ours(project):
     result = run(project, "--pipelines=reporting", CASE="stumble")
     assert result.returncode == 1
@@ -270,7 +280,7 @@ def test_run_keeps_the_traceback_of_an_error_of_ours(project):
     assert "Traceback" in result.stderr
 
 
-@pytest.mark.usefixtures("heeded_signals")
+@pytest.mark.usefixtures("heeded_signals", "tables")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_run_that_is_interrupted_is_killed(project, number):
     with subprocess.Popen(

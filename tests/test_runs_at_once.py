@@ -33,7 +33,7 @@ def shuffle(source, folder, seed):
 @pytest.fixture(scope="module")
 def project(copy_project, tmp_path_factory, few_stores):
     """Three runs that start together in a new project, whose database none has made yet."""
-    project = copy_project(tmp_path_factory.mktemp("at_once"))
+    project = copy_project(tmp_path_factory.mktemp("at_once"), store=None)
     add_full_quick(project)
     processes = []
     for workers in WORKERS:

@@ -77,12 +77,12 @@ def probe_servers(server: Mapping[str, Any]) -> None:
     Raises:
         TrackingError: one does not.
     """
-    from lifemiles_forecasting.tracking.store import probe
+    from lifemiles_forecasting.tracking.store import BUSY_SECONDS, probe
 
     uri, registry_uri = server["mlflow_tracking_uri"], server["mlflow_registry_uri"]
-    probe(uri)
+    probe(uri, busy=BUSY_SECONDS)
     if registry_uri not in {None, uri}:
-        probe(registry_uri, store="model registry")
+        probe(registry_uri, store="model registry", busy=BUSY_SECONDS)
 
 
 def places(tracking: Mapping[str, Any], parameters: Mapping[str, Any]) -> Places:

@@ -1,5 +1,7 @@
 """`RunInfoDataset` tells which run this is, and is quiet where none is tracked."""
 
+import shutil
+
 import mlflow
 import pytest
 from kedro.io import DatasetError
@@ -8,7 +10,8 @@ from lifemiles_forecasting.datasets.run_info import RunInfoDataset
 
 
 @pytest.fixture
-def store(tmp_path):
+def store(tmp_path, empty_store):
+    shutil.copy(empty_store, tmp_path)
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
     mlflow.create_experiment("training", artifact_location=(tmp_path / "mlruns").as_uri())

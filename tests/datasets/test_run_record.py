@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import mlflow
 import pytest
@@ -11,7 +12,8 @@ from lifemiles_forecasting.tracking.synthetic import synthetic_record
 
 
 @pytest.fixture
-def run_id(tmp_path):
+def run_id(tmp_path, empty_store):
+    shutil.copy(empty_store, tmp_path)
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
     mlflow.create_experiment("Training", artifact_location=(tmp_path / "mlruns").as_uri())

@@ -1,6 +1,8 @@
 """Models that were tracked aside: in the store and its registry afterwards, and never in charge
 without having been compared."""
 
+import shutil
+
 import mlflow
 import pandas as pd
 import pytest
@@ -25,9 +27,10 @@ def outputs(registered, tmp_path):
 
 
 @pytest.fixture
-def store(tmp_path):
+def store(tmp_path, empty_store):
     """The store that was away, as the global one too: who reads `models:/` asks that."""
-    before, uri = mlflow.get_tracking_uri(), f"sqlite:///{tmp_path / 'store.db'}"
+    shutil.copy(empty_store, tmp_path)
+    before, uri = mlflow.get_tracking_uri(), f"sqlite:///{tmp_path / 'mlflow.db'}"
     mlflow.set_tracking_uri(uri)
     client = MlflowClient(tracking_uri=uri, registry_uri=uri)
     client.create_experiment("Training", artifact_location=(tmp_path / "mlruns").as_uri())

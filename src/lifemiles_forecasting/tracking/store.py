@@ -112,7 +112,7 @@ def probe(
     uri: str,
     patience: float = PATIENCE_SECONDS,
     store: str = "tracking store",
-    busy: float = BUSY_SECONDS,
+    busy: float | None = None,
 ) -> None:
     """Make sure within seconds that an MLflow store lets us in, before hours of training.
 
@@ -122,7 +122,7 @@ def probe(
         uri: the absolute URI.
         patience: seconds to wait for an answer.
         store: what it is: `tracking store` or `model registry`.
-        busy: seconds to wait for other processes that write to a SQLite file.
+        busy: of who will write to it: seconds to wait for others that write to a SQLite file.
 
     Raises:
         TrackingError: it is not there, or refuses us; the message names the URI without its
@@ -203,7 +203,7 @@ def _dialect(uri: str) -> str:
     return "postgresql" if scheme == "postgres" else scheme
 
 
-def _sqlite_problem(path: Path, busy: float) -> str:
+def _sqlite_problem(path: Path, busy: float | None) -> str:
     if path.is_dir():
         return "it is a folder"
     if path.exists():
@@ -215,15 +215,19 @@ def _sqlite_problem(path: Path, busy: float) -> str:
     return "" if os.access(parent, os.W_OK) else f"{parent} cannot be written to"
 
 
-def _database_problem(path: Path, busy: float) -> str:
-    """Begin to write, and leave it at that: whoever may not, or waits for too long, is told so."""
-    with closing(sqlite3.connect(path, timeout=busy, isolation_level=None)) as database:
+def _database_problem(path: Path, busy: float | None) -> str:
+    """Look into it; who will write begins to, and leaves it at that."""
+    patience = PATIENCE_SECONDS if busy is None else busy
+    with closing(sqlite3.connect(path, timeout=patience, isolation_level=None)) as database:
         try:
-            database.execute("BEGIN IMMEDIATE")
-            database.execute("ROLLBACK")
+            database.execute("PRAGMA schema_version")
+            if busy is not None:
+                database.execute("BEGIN IMMEDIATE")
+                database.execute("ROLLBACK")
         except sqlite3.DatabaseError as error:
-            locked = "locked" in str(error)
-            return f"another program has locked it for {busy:g} seconds" if locked else str(error)
+            if "locked" not in str(error):
+                return str(error)
+            return "" if busy is None else f"another program has locked it for {busy:g} seconds"
     return ""
 
 
