@@ -44,6 +44,10 @@ class LostStoreError(TrackingError):
     outputs: Path | None = None
 
 
+class ClusterError(ForecastingError):
+    """The cluster that store work was given to cannot be used."""
+
+
 class LeakError(ForecastingError):
     """Something that is computed for an origin depends on the days after it."""
 
