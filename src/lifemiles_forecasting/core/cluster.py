@@ -10,12 +10,15 @@ Needs the package `distributed`, which is an extra (`cluster`).
 
 from __future__ import annotations
 
+import asyncio
 import atexit
+import logging
 import multiprocessing
 import platform
 import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
@@ -88,7 +91,7 @@ class Connection:
 
     def workers(self) -> int:
         """How many there are."""
-        return len(self._client.nthreads())
+        return len(self._ask(self._client.nthreads))
 
     def check(self) -> None:
         """Make sure that there are workers, and that each would compute what this process does.
@@ -97,8 +100,9 @@ class Connection:
             ClusterError: there is none, or one has other versions or several threads.
         """
         self.demand_workers()
-        for worker, found in sorted(self._client.run(_equipment, on_error="return").items()):
-            _refuse_unlike(worker, found, _wanted())
+        found = self._ask(self._client.run, _equipment, on_error="return")
+        for worker in sorted(found):
+            _refuse_unlike(worker, found[worker], _wanted())
 
     def demand_workers(self) -> None:
         """Wait for a worker, should there be none.
@@ -114,7 +118,7 @@ class Connection:
                 "at least one",
                 f"Start it with `dask worker {self._address} --nthreads 1`",
             ) from None
-        except Exception as error:
+        except Exception as error:  # of many kinds, by what it was doing
             if self.open:  # it is reached for again
                 return
             raise ClusterError(
@@ -122,6 +126,19 @@ class Connection:
                 "it until the end of the run",
                 "Start it, its workers and the run again: finished fits are taken as they are",
             ) from error
+
+    def _ask(self, question: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        """Ask the scheduler, and once more whenever it has been away for a while."""
+        for _ in range(MOST_LOSSES):
+            try:
+                return question(*args, **options)
+            except OSError as error:
+                why = error
+                self.demand_workers()
+        raise ClusterError(
+            f"that the Dask scheduler {self._address} does not do what it is asked ({why})",
+            "it to answer, and its workers to be reached from where it runs",
+        )
 
     def send(self, call: _Call, values: list, ring: Callable[[Future], None]) -> Future:
         """Have a task done.
@@ -146,10 +163,9 @@ class Connection:
         held = self._held.get(id(value))
         if held is not None and held.status == "finished":
             return held
-        self.demand_workers()
         if held is None:  # as long as the value is in use here, the cluster keeps it
             weakref.finalize(value, self._held.pop, id(value), None).atexit = False
-        self._held[id(value)] = self._client.scatter(value, hash=False)
+        self._held[id(value)] = self._ask(self._client.scatter, value, hash=False)
         return self._held[id(value)]
 
 
@@ -302,16 +318,31 @@ def _client(address: str) -> Client:
             "it to be installed, here and where the workers run",
             "pip install 'lifemiles-forecasting[cluster]'",
         ) from None
+    # a connection that is lost is told by our errors, not by tracebacks in the log
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     try:
-        client = Client(address, timeout=REACH_SECONDS, set_as_default=False)
-    except Exception as error:
+        with ThreadPoolExecutor(1) as aside:  # a notebook has a loop of its own in this thread
+            aside.submit(asyncio.run, _shake_hands(address)).result()
+    except Exception as error:  # of many kinds: nobody listens, another protocol, no certificate
         raise ClusterError(
-            f"no Dask scheduler that answers at {address} ({error})",
+            f"no Dask scheduler that answers at {address} ({str(error) or type(error).__name__})",
             f"one within {REACH_SECONDS:g} s",
-            "Start it with `dask scheduler`, or take local processes: modeling.scheduler=null",
+            "Start it with `dask scheduler`, or train on this machine: modeling.scheduler=null",
         ) from error
+    client = Client(address, timeout=REACH_SECONDS, set_as_default=False)
     atexit.register(client.close)
     return client
+
+
+async def _shake_hands(address: str) -> None:
+    """Make sure that a scheduler answers; a `Client` waits forever for a server of another kind."""
+    from distributed.comm import connect
+    from distributed.security import Security
+
+    options = Security().get_connection_args("client")
+    reached = connect(address, timeout=REACH_SECONDS, **options)
+    comm = await asyncio.wait_for(reached, REACH_SECONDS)
+    await comm.close()
 
 
 # --- on a worker
