@@ -382,7 +382,7 @@ def check_cluster(pipeline: Pipeline, scheduler: str | None) -> None:
         ClusterError: it cannot.
     """
     if scheduler and "backtest_result" in pipeline.all_outputs():
-        from lifemiles_forecasting.core.cluster import connection
+        from lifemiles_forecasting.core.cluster_connection import connection
 
         connection(scheduler).check()
 
