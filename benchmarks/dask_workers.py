@@ -1,4 +1,4 @@
-"""Two workers of a Dask cluster against two local processes: the same backtest, one after the other.
+"""Two workers of a Dask cluster against two local processes: the same backtest, in turn.
 
 python benchmarks/dask_workers.py [STORES DAYS ROUNDS]
 """
