@@ -17,7 +17,6 @@ from services import await_answer
 TESTS = Path(__file__).parent
 SOURCE = TESTS.parent / "src"
 PATH = os.pathsep.join((str(SOURCE), str(TESTS)))  # where the scheduler, too, finds our code
-LOOPBACK = ("--host", "127.0.0.1")
 
 
 @contextmanager
@@ -48,6 +47,7 @@ class DaskCluster:
         client: of the tests' own, to look at it.
         folder: of its files.
         scheduler: its process.
+        host: where everything listens.
         size: how many workers it should have.
     """
 
@@ -55,6 +55,7 @@ class DaskCluster:
     client: Client
     folder: Path
     scheduler: subprocess.Popen
+    host: str
     size: int = 0
 
     @contextmanager
@@ -62,8 +63,8 @@ class DaskCluster:
         """More workers, which know our code from a folder, and what is in tests/."""
         log = self.folder / f"workers_{self.size}.log"
         path = os.pathsep.join((str(source), str(TESTS)))
-        given = (self.address, "--nworkers", count, "--local-directory", self.folder, *LOOPBACK)
-        with process("dask_worker", log, *given, *options, PYTHONPATH=path):
+        given = (self.address, "--nworkers", count, "--local-directory", self.folder)
+        with process("dask_worker", log, "--host", self.host, *given, *options, PYTHONPATH=path):
             self.size += count
             self.await_workers(log)
             yield
@@ -84,12 +85,12 @@ class DaskCluster:
 
 
 @contextmanager
-def dask_cluster(folder: Path, **variables: str) -> Iterator[DaskCluster]:
+def dask_cluster(folder: Path, host: str = "127.0.0.1", **variables: str) -> Iterator[DaskCluster]:
     """A scheduler that has no workers yet."""
     file, log = folder / "scheduler.json", folder / "scheduler.log"
-    options = ("--port", 0, "--scheduler-file", file, *LOOPBACK)
+    options = ("--port", 0, "--scheduler-file", file, "--host", host)
     with process("dask_scheduler", log, *options, PYTHONPATH=PATH, **variables) as scheduler:
         await_answer(scheduler, lambda: file.exists() and bool(file.read_text()), log)
         address = json.loads(file.read_text())["address"]
         with Client(address, timeout=2, set_as_default=False) as client:
-            yield DaskCluster(address, client, folder, scheduler)
+            yield DaskCluster(address, client, folder, scheduler, host)

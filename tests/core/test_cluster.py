@@ -9,12 +9,18 @@ import signal
 import sys
 import threading
 from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime, timedelta
 
 import cluster_tasks
 import numpy as np
 import psutil
 import pytest
 from cluster_tasks import KILLER, await_true, isolation, serve, serve_alone, serve_any
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from dask import config as dask_config
 from dask_cluster import SOURCE, dask_cluster
 from fits_in_memory import FitsInMemory
 from services import free_port
@@ -265,3 +271,43 @@ def test_what_is_no_address_of_a_scheduler_is_refused(address):
         f"found parameter 'scheduler' = {address!r}; expected the address of a Dask scheduler, "
         "tcp://host:8786 or tls://host:8786"
     )
+
+
+# --- TLS
+
+
+def write_certificate(folder):
+    """A certificate for this machine that vouches for itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "cluster of the tests")])
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    made = made.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    made = made.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    pem = serialization.Encoding.PEM
+    plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    files = folder / "cert.pem", folder / "key.pem"
+    files[0].write_bytes(made.sign(key, hashes.SHA256()).public_bytes(pem))
+    files[1].write_bytes(key.private_bytes(pem, *plain))
+    return map(str, files)
+
+
+def test_tls_keeps_out_who_has_no_certificate(tmp_path, monkeypatch):
+    certificate, key = write_certificate(tmp_path)
+    given = {"require-encryption": "true", "tls.ca-file": certificate}
+    for role in ("scheduler", "worker", "client"):
+        given |= {f"tls.{role}.cert": certificate, f"tls.{role}.key": key}
+    settings = {f"distributed.comm.{name}": value for name, value in given.items()}
+    for name, value in settings.items():
+        monkeypatch.setenv(f"DASK_{name.upper().replace('.', '__').replace('-', '_')}", value)
+    with (
+        dask_config.set(settings),
+        dask_cluster(tmp_path, "tls://127.0.0.1") as dask,
+        dask.workers(1, "--nthreads", 1),
+    ):
+        assert dask.address.startswith("tls://")
+        assert parallel.run(serve_any, [(len, "abc")], scheduler=dask.address) == [3]
+        with dask_config.set(dict.fromkeys(settings)):
+            for address in (dask.address, dask.address.replace("tls", "tcp")):
+                with pytest.raises(ClusterError, match=r"^found no Dask scheduler that answers"):
+                    cluster_connection.Connection(address)
