@@ -15,12 +15,20 @@ FULL_QUICK = "full_quick"
 
 def add_full_quick(project: Any) -> None:
     """An environment as quick as `quick` for all stores: only such a run registers its model."""
-    source, target = (project.folder / "conf" / name for name in ("quick", FULL_QUICK))
-    target.mkdir()
+    (project.folder / "conf" / FULL_QUICK).mkdir()
+    quicken(project, FULL_QUICK)
+
+
+def quicken(project: Any, environment: str) -> None:
+    """Make an environment as quick as that one, beside what it says itself."""
+    source, target = (project.folder / "conf" / name for name in ("quick", environment))
     for file in source.iterdir():
-        settings = yaml.safe_load(file.read_text("utf-8"))
+        settings, own = yaml.safe_load(file.read_text("utf-8")), target / file.name
         settings.pop("max_stores", None)
-        (target / file.name).write_text(yaml.safe_dump(settings), "utf-8")
+        if own.exists():
+            for group, values in yaml.safe_load(own.read_text("utf-8")).items():
+                settings.setdefault(group, {}).update(values)
+        own.write_text(yaml.safe_dump(settings), "utf-8")
 
 
 @dataclass(frozen=True)

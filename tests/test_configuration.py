@@ -116,10 +116,12 @@ def test_cluster_takes_folders_and_workers_from_the_scheduler(monkeypatch):
     monkeypatch.setenv("LIFEMILES_DATA_ROOT", "/shared/out")
     monkeypatch.setenv("LIFEMILES_RAW_TRANSACTIONS", "/shared/in")
     monkeypatch.setenv("SLURM_CPUS_PER_TASK", "12")
+    monkeypatch.setenv("LIFEMILES_SCHEDULER", "tls://head:8786")
     config = loader("cluster")
     parameters = parse(Parameters, config["parameters"])
     assert (parameters.data_root, parameters.raw_transactions) == ("/shared/out", "/shared/in")
     assert parameters.modeling.workers == 12
+    assert parameters.modeling.scheduler == "tls://head:8786"
     assert config["catalog"]["panel"]["filepath"] == "/shared/out/03_primary/panel.parquet"
     assert config["catalog"]["raw_transactions"]["filepath"] == "/shared/in"
 

@@ -56,6 +56,10 @@ RUN_ELSEWHERE = {  # by file, and what stands in it
         "forecasting",
     ),
     r"kedro run (--env=production )?--params=retrain=drifted": ("test_fleet_runs.py", "drifted"),
+    r"kedro run --env=cluster --params=modeling.scheduler=.*": (
+        "test_runs_at_once.py",
+        "--env=cluster",
+    ),
     r"kedro run --env=production": ("test_production.py", '"run", "--env=production"'),
     r"kedro run --pipelines=reporting": ("test_report_alone.py", "--pipelines=reporting"),
     r"kedro run --from-nodes=draw_figures": ("test_viz.py", "--from-nodes=draw_figures"),

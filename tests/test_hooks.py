@@ -14,10 +14,18 @@ import mlflow
 import pytest
 from kedro.config import OmegaConfigLoader
 from mlflow.tracking import MlflowClient
+from services import free_port
 from small_disk import small_disk
 
-from lifemiles_forecasting.core.errors import ConfigError, LostStoreError, TrackingError
-from lifemiles_forecasting.hooks import ForecastingHooks, check_environment
+from lifemiles_forecasting.core import cluster_connection
+from lifemiles_forecasting.core.errors import (
+    ClusterError,
+    ConfigError,
+    LostStoreError,
+    TrackingError,
+)
+from lifemiles_forecasting.hooks import ForecastingHooks, check_cluster, check_environment
+from lifemiles_forecasting.pipelines import forecasting, modeling
 from lifemiles_forecasting.settings import CONFIG_LOADER_ARGS
 from lifemiles_forecasting.tracking_config import probe_servers, tracking_config
 
@@ -367,6 +375,15 @@ def test_model_registry_that_is_not_there_is_refused_like_a_tracking_store(tmp_p
         probe_servers(
             {"mlflow_tracking_uri": store, "mlflow_registry_uri": f"sqlite:///{tmp_path}"}
         )
+
+
+def test_scheduler_is_reached_for_before_a_run_that_trains_and_no_other(monkeypatch):
+    monkeypatch.setattr(cluster_connection, "REACH_SECONDS", 0.1)
+    nobody = f"tcp://127.0.0.1:{free_port()}"
+    with pytest.raises(ClusterError, match=rf"^found no Dask scheduler that answers at {nobody} "):
+        check_cluster(modeling.create_pipeline(), nobody)
+    check_cluster(modeling.create_pipeline(), None)
+    check_cluster(forecasting.create_pipeline(), nobody)
 
 
 def test_an_environment_that_changes_one_key_keeps_the_others(project):

@@ -1,4 +1,4 @@
-"""Runs at the same time in one project, and what may not change a forecast: workers and order."""
+"""Runs at the same time in one project, and what changes no forecast: who trains, and order."""
 
 import subprocess
 import sys
@@ -6,13 +6,15 @@ from collections import Counter
 
 import pandas as pd
 import pytest
+from dask_cluster import dask_cluster
 from filelock import FileLock
 from mlflow.tracking import MlflowClient
-from nights import FULL_QUICK, add_full_quick
+from nights import FULL_QUICK, add_full_quick, quicken
 
 from lifemiles_forecasting.run_lock import LOCK
 
-WORKERS = (1, 2, 4)
+CLUSTER = 3  # stands for the workers of a Dask cluster
+WORKERS = (1, 2, CLUSTER)
 STORES = 8  # of `few_stores` with models of their own
 PATIENCE = 240  # seconds; a run that takes longer hangs
 OUTPUTS = ("forecasts.parquet", "forecasts.csv", "backtest.parquet", "weights.parquet")
@@ -30,29 +32,43 @@ def shuffle(source, folder, seed):
     return folder
 
 
+def start(project, workers, source, scheduler):
+    """A run whose training is done by so many processes, or by a cluster."""
+    values = f"data_root=out{workers},raw_transactions={source}"
+    if workers == CLUSTER:
+        given = "--env=cluster", f"--params={values},modeling.scheduler={scheduler}"
+    else:
+        given = f"--env={FULL_QUICK}", f"--params={values},modeling.workers={workers}"
+    return subprocess.Popen(
+        [sys.executable, "-m", "kedro", "run", *given],
+        cwd=project.folder,
+        env=project.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 @pytest.fixture(scope="module")
-def project(copy_project, tmp_path_factory, few_stores):
+def dask(tmp_path_factory):
+    """A Dask cluster of two workers, and how much its tasks had gone through before any run."""
+    folder = tmp_path_factory.mktemp("cluster")
+    with dask_cluster(folder) as made, made.workers(2, "--nthreads", 1):
+        yield made, made.transitions()
+
+
+@pytest.fixture(scope="module")
+def project(copy_project, tmp_path_factory, few_stores, dask):
     """Three runs that start together in a new project, whose database none has made yet."""
     project = copy_project(tmp_path_factory.mktemp("at_once"), store=None)
     add_full_quick(project)
+    quicken(project, "cluster")
+    cluster, _ = dask
     processes = []
     for workers in WORKERS:
-        raw = (
-            few_stores
-            if workers == 1
-            else shuffle(few_stores, project.folder / f"raw{workers}", workers)
-        )
-        values = f"data_root=out{workers},raw_transactions={raw},modeling.workers={workers}"
-        processes.append(
-            subprocess.Popen(
-                [sys.executable, "-m", "kedro", "run", f"--env={FULL_QUICK}", f"--params={values}"],
-                cwd=project.folder,
-                env=project.environment(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-        )
+        folder = project.folder / f"raw{workers}"
+        source = few_stores if workers == 1 else shuffle(few_stores, folder, workers)
+        processes.append(start(project, workers, source, cluster.address))
     for process in processes:
         _, errors = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, errors
@@ -64,8 +80,13 @@ def runs(project):
     return MlflowClient(tracking_uri=project.tracking_uri).search_runs(["1"], max_results=1_000)
 
 
+def test_run_that_is_given_a_cluster_trains_there(project, dask):
+    cluster, before = dask
+    assert cluster.transitions() > before
+
+
 @pytest.mark.parametrize("name", OUTPUTS)
-def test_workers_and_the_order_of_rows_and_files_change_no_byte(project, name):
+def test_who_trains_and_the_order_of_rows_and_files_change_no_byte(project, name):
     contents = {project.output(f"07_model_output/{name}", f"out{n}").read_bytes() for n in WORKERS}
     assert len(contents) == 1
 

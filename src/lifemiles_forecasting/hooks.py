@@ -118,9 +118,11 @@ class ForecastingHooks:
             ConfigError: another run writes to the same folder.
             InputError: the pipeline starts from what another one has not left yet.
             TrackingError: the run's artifacts cannot be placed.
+            ClusterError: the run trains on a cluster that cannot be used.
         """
         from lifemiles_forecasting.tracking.dead_runs import outputs_key, writing_to
 
+        check_cluster(pipeline, self._config["modeling.scheduler"])
         folder = self._take_outputs()
         with writing_to(outputs_key(folder)):
             results = yield
@@ -313,6 +315,18 @@ def check_inputs(pipeline: Pipeline, catalog: CatalogProtocol) -> None:
             "the files that `kedro run` leaves",
             f"Run `kedro run`{shorter}, with the same data_root",
         )
+
+
+def check_cluster(pipeline: Pipeline, scheduler: str | None) -> None:
+    """Make sure that the cluster can be used, where this pipeline trains on one.
+
+    Raises:
+        ClusterError: it cannot.
+    """
+    if scheduler and "backtest_result" in pipeline.all_outputs():
+        from lifemiles_forecasting.core.cluster_connection import connection
+
+        connection(scheduler).check()
 
 
 def writes_store_runs(pipeline: Pipeline, catalog: CatalogProtocol) -> bool:

@@ -15,9 +15,8 @@ from lifemiles_forecasting.core import backtest
 from lifemiles_forecasting.core.study import build_study, prepare
 from lifemiles_forecasting.core.synthetic import generate_series, small_settings
 from lifemiles_forecasting.core.training_ledger import RECORD
-from lifemiles_forecasting.datasets import fit_store
 from lifemiles_forecasting.datasets.aside import clear_parts
-from lifemiles_forecasting.datasets.fit_store import FitStoreDataset, FolderOfFits, software
+from lifemiles_forecasting.datasets.fit_store import FitStoreDataset, FolderOfFits
 
 KEY, OTHER = "a" * 64, "b" * 64
 BLOB = bytes(range(256)) * 4
@@ -149,32 +148,6 @@ def test_damaged_files_change_no_forecast(fits, folder):
     remade = {path for path in before if after.get(path) != before[path]}
     assert before.keys() == after.keys()
     assert remade - {record} == set(damaged) - {record}
-
-
-def test_software_is_our_code_and_what_it_computes_by(monkeypatch, tmp_path):
-    software.cache_clear()
-    now = software()
-    seen = {now}
-    real = fit_store.version
-    for name in fit_store.LIBRARIES:
-        with monkeypatch.context() as patched:
-            upgraded = {name: real(name) + "1"}
-            patched.setattr(fit_store, "version", lambda one, new=upgraded: new.get(one, real(one)))
-            software.cache_clear()
-            seen.add(software())
-    package = tmp_path / "core"
-    (package / "candidates").mkdir(parents=True)
-    for file in ("__init__.py", "candidates/ets.py"):
-        (package / file).write_text("x = 1\n")
-    for text in ("x = 1\n", "x = 2\n"):
-        (package / "candidates" / "ets.py").write_text(text)
-        with monkeypatch.context() as patched:
-            patched.setattr(fit_store.core, "__file__", str(package / "__init__.py"))
-            software.cache_clear()
-            seen.add(software())
-    assert len(seen) == 1 + len(fit_store.LIBRARIES) + 2
-    software.cache_clear()
-    assert software() == now
 
 
 def test_catalog_entry_says_where_and_is_not_saved_to(folder):

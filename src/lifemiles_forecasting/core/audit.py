@@ -62,7 +62,8 @@ class AuditPlan:
         """The run's own candidates with few boosting rounds, in one process."""
         small = lighter(self.modeling, self.settings.max_iterations)
         windows = max(2, self.settings.origins)
-        return small.model_copy(update={"n_windows": windows, "workers": 1, "store_seconds": None})
+        here = {"workers": 1, "scheduler": None, "store_seconds": None}
+        return small.model_copy(update={"n_windows": windows, **here})
 
 
 def lighter(settings: Any, max_iterations: int) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from datetime import date
 from typing import Any, Literal, TypeVar, get_args
 
@@ -125,6 +126,7 @@ class ModelSettings(Closed):
     n_windows: int = Field(3, ge=2, le=12)
     origin_step: int | None = Field(None, ge=1)
     workers: int | None = Field(None, ge=1)
+    scheduler: str | None = None
     store_seconds: float | None = Field(300.0, gt=0)
     max_failed_share: float = Field(0.05, ge=0, le=1)
     holidays: HolidaySettings = HolidaySettings()
@@ -134,6 +136,13 @@ class ModelSettings(Closed):
     local_catboost: LocalSettings
     ridge: RidgeSettings
     combine: CombineSettings
+
+    @field_validator("scheduler")
+    @classmethod
+    def _address_of_a_scheduler(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"(tcp|tls)://[^\s/@:]+:\d{1,5}", value):
+            raise ValueError("the address of a Dask scheduler, tcp://host:8786 or tls://host:8786")
+        return value
 
     @field_validator("candidates")
     @classmethod

@@ -48,6 +48,10 @@ class FullDiskError(ForecastingError):
     """There is no room left on a disk that is written to."""
 
 
+class ClusterError(ForecastingError):
+    """The cluster that store work was given to cannot be used."""
+
+
 class LeakError(ForecastingError):
     """Something that is computed for an origin depends on the days after it."""
 

@@ -239,8 +239,9 @@ def _fit_missing(
             if not isinstance(made, Failure):
                 reuse.keep(*kept)
 
-    isolation = parallel.Isolation(study.settings.store_seconds, _store_by_store, _lost)
-    parallel.run(_call, tasks, study.settings.workers, "models", take, isolation)
+    settings = study.settings
+    isolation = parallel.Isolation(settings.store_seconds, _store_by_store, _lost)
+    parallel.run(_call, tasks, settings.workers, "models", take, isolation, settings.scheduler)
     return by_job, by_store
 
 

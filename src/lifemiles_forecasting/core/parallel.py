@@ -1,4 +1,6 @@
-"""Independent tasks on local processes, and the one place that isolates a store's failure.
+"""Independent tasks, and the one place that isolates a store's failure.
+
+They are done by processes of this machine, or of a cluster (`core.cluster`).
 
 A store may raise, hang or take its process down. What raises is caught by `attempt`. Code that
 hangs in a C extension hears no signal of Python's, so `deadline` ends the whole process, and `run`
@@ -100,13 +102,14 @@ def deadline() -> Iterator[None]:
             faulthandler.cancel_dump_traceback_later()
 
 
-def run(
+def run(  # noqa: PLR0913, PLR0917 - what is to be done, by whom, and how it goes on
     function: Callable[..., Any],
     tasks: Sequence[tuple],
     workers: int | None = None,
     description: str = "",
     done: Callable[[int, Any], None] | None = None,
     isolation: Isolation | None = None,
+    scheduler: str | None = None,
 ) -> list[Any]:
     """Call `function(*task)` for each task, in order of the tasks, with a progress bar.
 
@@ -122,6 +125,11 @@ def run(
         done: called in this process with the number and the result of each task as soon as it is
             finished, in whatever order that is.
         isolation: how to go on when a task takes its process down; None lets the run end.
+        scheduler: address of a Dask scheduler whose workers do the tasks, all of them; None for
+            processes of this machine.
+
+    Raises:
+        ClusterError: the cluster cannot be used, or has gone away.
     """
     from multiprocessing import parent_process
 
@@ -133,7 +141,11 @@ def run(
         total=len(tasks), disable=inside, desc=description, unit="task", mininterval=1, leave=False
     )
     results: list[Any] = [None] * len(tasks)
-    if isolation is None or (isolation.seconds is None and workers == 1) or inside:
+    if scheduler is not None and tasks:
+        from lifemiles_forecasting.core import cluster  # what it needs is optional
+
+        finished = cluster.as_finished(function, dict(enumerate(tasks)), scheduler, isolation)
+    elif isolation is None or (isolation.seconds is None and workers == 1) or inside:
         finished = _as_finished(function, dict(enumerate(tasks)), workers)
     else:
         finished = _isolated(function, dict(enumerate(tasks)), workers, isolation)
@@ -155,7 +167,7 @@ def _as_finished(
     """Number and result of each task."""
     if workers == 1:
         for number, task in tasks.items():
-            yield number, _here(function, task)
+            yield number, here(function, task)
         return
     from joblib import Parallel, delayed, parallel_config
 
@@ -176,11 +188,11 @@ def _isolated(
     from joblib.externals.loky.process_executor import BrokenProcessPool
 
     left = dict(tasks)
-    with closing(_Alone(function, isolation)) as alone:
+    with closing(Alone(function, isolation)) as alone:
         if workers == 1:
             for number, task in tasks.items():
                 divided = isolation.parts(task)
-                yield number, alone.whole(task) if divided else _here(function, task)
+                yield number, alone.whole(task) if divided else here(function, task)
             return
         while left:
             try:
@@ -194,7 +206,7 @@ def _isolated(
                     yield number, alone.divided(left.pop(number))
 
 
-class _Alone:
+class Alone:
     """A process for one task at a time, replaced when a task ends it.
 
     Args:
@@ -261,7 +273,8 @@ class _Alone:
             self._executor = None
 
 
-def _here(function: Callable[..., Any], task: tuple) -> Any:
+def here(function: Callable[..., Any], task: tuple) -> Any:
+    """Do a task in this process."""
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):  # as in the processes: sums of more threads differ in bits

@@ -31,7 +31,7 @@ CHANGES = {
     "software": "software changed",
 }
 # settings that no fit depends on
-NOT_OF_A_FIT = {"workers", "store_seconds", "max_failed_share", "combine"}
+NOT_OF_A_FIT = {"workers", "scheduler", "store_seconds", "max_failed_share", "combine"}
 SIZES = "sizes"  # that were chosen when the store was finished; empty until then
 
 

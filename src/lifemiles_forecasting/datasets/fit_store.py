@@ -5,36 +5,19 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import platform
 from collections.abc import Collection
-from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 
 from kedro.io import AbstractDataset, DatasetError
 
-from lifemiles_forecasting import core
+from lifemiles_forecasting.core.software import software
 from lifemiles_forecasting.datasets.aside import PART
 
 logger = logging.getLogger(__name__)
 
 SUFFIX = ".fit"
-LIBRARIES = ("catboost", "numpy", "scikit-learn", "scipy")  # what a fit is computed by
 _CHECK = 32  # bytes of a checksum, which a file begins with
-
-
-@cache
-def software() -> str:
-    """A hash of what a fit depends on beside its input: versions, machine and our own code."""
-    hashed = hashlib.sha256(platform.machine().encode())
-    for name in LIBRARIES:
-        hashed.update(f"{name}=={version(name)}\n".encode())
-    folder = Path(core.__file__).parent
-    for file in sorted(folder.rglob("*.py")):
-        hashed.update(f"{file.relative_to(folder).as_posix()}\n".encode())
-        hashed.update(hashlib.sha256(file.read_bytes()).digest())
-    return hashed.hexdigest()
 
 
 class FolderOfFits:
