@@ -107,6 +107,16 @@ def test_on_the_bounds_it_passes(new):
     assert judge(new, measured=measured).passed
 
 
+def test_a_run_that_counts_as_failed_passes_no_gate(new):
+    """A bound of the gate below that of the run does not let it through."""
+    settings = new.study.settings.model_copy(update={"max_failed_share": 0.02})
+    study = dataclasses.replace(new.study, settings=settings)
+    given = {"study": study, "settings": {"min_success_rate": 0}}
+    (reason,) = judge(new, measured=GOOD | {"success_rate": 97.9}, **given).reasons
+    assert reason == "success rate 97.9 %, expected at least 98 %"
+    assert judge(new, measured=GOOD | {"success_rate": 98.0}, **given).passed
+
+
 def test_intervals_that_do_not_hold_are_a_reason(new):
     (reason,) = judge(new, coverage=covered("too_low", 60.0)).reasons
     assert reason.startswith("the 80 % intervals are too narrow: they hold 60.0 %")

@@ -113,7 +113,8 @@ def judge(
         settings: the bounds.
         report: the band of the coverage.
     """
-    findings = _by_itself(new.measured, settings)
+    lost = new.study.settings.max_failed_share  # a run that loses more has failed
+    findings = _by_itself(new.measured, settings, 100 * (1 - lost))
     code = f"intervals_{coverage.flag(new.coverage)}"
     findings += [Finding(code, told) for told in coverage.gate_reasons(new.coverage, report)]
     if incumbent is None:
@@ -134,13 +135,19 @@ def judge(
     return Verdict(tuple(findings), figures, incumbent.version)
 
 
-def _by_itself(measured: Mapping[str, float], settings: GateSettings) -> list[Finding]:
-    """What can be said without a model to compare with; a missing figure passes nothing."""
+def _by_itself(measured: Mapping[str, float], settings: GateSettings, done: float) -> list[Finding]:
+    """What can be said without a model to compare with; a missing figure passes nothing.
+
+    Args:
+        measured: aggregate metrics of the test window.
+        settings: the bounds.
+        done: percent of the stores whose models must stand for the run to count as done.
+    """
     success, bias = measured["success_rate"], measured["bias"]
     wape, naive = measured["wape"], measured["naive_wape"]
     found = []
-    if not success >= settings.min_success_rate:
-        least = settings.min_success_rate
+    least = max(settings.min_success_rate, done)
+    if not success >= least:
         sentence = f"success rate {success:.1f} %, expected at least {least:g} %"
         found.append(Finding("success_rate", sentence, {"found": success, "limit": least}))
     if not abs(bias) <= settings.max_bias:
