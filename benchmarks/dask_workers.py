@@ -65,10 +65,10 @@ def study(stores: int, days: int) -> Study:
     return build_study(chosen, attempted, 28, settings, 7, 56)
 
 
-def cpu_seconds() -> float:
-    """Of this process and of all that it has started and that still runs."""
+def cpu_seconds() -> dict[int, float]:
+    """Of this process and of each that it has started and that still runs, by its number."""
     family = [psutil.Process(), *psutil.Process().children(recursive=True)]
-    return sum(sum(member.cpu_times()[:2]) for member in family)
+    return {member.pid: sum(member.cpu_times()[:2]) for member in family}
 
 
 def measured(given: Study, scheduler: str | None) -> tuple[float, float, float, bytes]:
@@ -80,8 +80,10 @@ def measured(given: Study, scheduler: str | None) -> tuple[float, float, float, 
     made = backtest.run(given)
     seconds = time.perf_counter() - start
     sent = psutil.net_io_counters(pernic=True)["lo"].bytes_sent - sent
+    # idle processes of an earlier way may have ended meanwhile
+    cpu = sum(now - before.get(pid, 0.0) for pid, now in cpu_seconds().items())
     forecasts = b"".join(made.y_hat[key].tobytes() for key in sorted(made.y_hat))
-    return seconds, cpu_seconds() - before, sent / 1e6, forecasts
+    return seconds, cpu, sent / 1e6, forecasts
 
 
 def main(stores: int = 250, days: int = 600, rounds: int = 2) -> None:
