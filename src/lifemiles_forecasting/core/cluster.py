@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
 from dataclasses import fields, is_dataclass
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,7 @@ import numpy as np
 from lifemiles_forecasting.core.cluster_connection import WORKER_SECONDS, Connection, connection
 from lifemiles_forecasting.core.cluster_worker import Call, wanted
 from lifemiles_forecasting.core.errors import ClusterError
-from lifemiles_forecasting.core.parallel import Alone, Isolation
+from lifemiles_forecasting.core.parallel import Isolation, apart
 
 if TYPE_CHECKING:
     from distributed import Future
@@ -132,8 +131,7 @@ class _Work:
 
         if self._isolation is None or not isinstance(error, KilledWorker):
             raise error
-        with closing(Alone(self._function, self._isolation)) as alone:
-            return alone.divided(self._tasks[number])
+        return apart(self._function, self._isolation).divided(self._tasks[number])
 
 
 def _result(future: Future) -> tuple[Any] | None:

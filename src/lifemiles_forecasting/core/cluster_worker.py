@@ -11,7 +11,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from lifemiles_forecasting.core.errors import ClusterError
-from lifemiles_forecasting.core.parallel import Alone, Isolation, here
+from lifemiles_forecasting.core.parallel import Isolation, apart, here
 from lifemiles_forecasting.core.software import versions
 
 if TYPE_CHECKING:
@@ -52,16 +52,10 @@ def on_worker(call: Call, *large: Any) -> Any:
     refuse_unlike("worker", worker.address, equipment(worker), call.expected)
     task = call.filled(large)
     if call.isolation is not None and call.isolation.parts(task):
-        return _apart(call.function, call.isolation).whole(task)
+        # a worker that has a nanny is a daemon, which Python allows no processes of its own
+        multiprocessing.current_process().daemon = False
+        return apart(call.function, call.isolation).whole(task)
     return here(call.function, task)
-
-
-@cache
-def _apart(function: Callable[..., Any], isolation: Isolation) -> Alone:
-    """The process beside this worker, which lives as long."""
-    # a worker that has a nanny is a daemon, which Python allows no processes of its own
-    multiprocessing.current_process().daemon = False
-    return Alone(function, isolation)
 
 
 def equipment(dask_worker: Worker) -> dict[str, str]:

@@ -17,7 +17,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -187,23 +187,20 @@ def _isolated(
     """
     from joblib.externals.loky.process_executor import BrokenProcessPool
 
-    left = dict(tasks)
-    with closing(Alone(function, isolation)) as alone:
-        if workers == 1:
-            for number, task in tasks.items():
-                divided = isolation.parts(task)
-                yield number, alone.whole(task) if divided else here(function, task)
-            return
-        while left:
-            try:
-                for number, result in _as_finished(
-                    function, dict(left), workers, isolation.seconds
-                ):
-                    del left[number]
-                    yield number, result
-            except BrokenProcessPool:
-                for number in list(left)[: 2 * workers]:
-                    yield number, alone.divided(left.pop(number))
+    left, alone = dict(tasks), apart(function, isolation)
+    if workers == 1:
+        for number, task in tasks.items():
+            divided = isolation.parts(task)
+            yield number, alone.whole(task) if divided else here(function, task)
+        return
+    while left:
+        try:
+            for number, result in _as_finished(function, dict(left), workers, isolation.seconds):
+                del left[number]
+                yield number, result
+        except BrokenProcessPool:
+            for number in list(left)[: 2 * workers]:
+                yield number, alone.divided(left.pop(number))
 
 
 class Alone:
@@ -217,12 +214,7 @@ class Alone:
     def __init__(self, function: Callable[..., Any], isolation: Isolation) -> None:
         self._function, self._isolation = function, isolation
         self._executor: Any = None
-        self._told = tempfile.NamedTemporaryFile()  # noqa: SIM115 - closed by close
-
-    def close(self) -> None:
-        """End the process."""
-        self._end()
-        self._told.close()
+        self._told = tempfile.NamedTemporaryFile()  # noqa: SIM115 - as long as this
 
     def whole(self, task: tuple) -> list:
         """The result of a task, done part by part only if it ends its process."""
@@ -271,6 +263,17 @@ class Alone:
         if self._executor is not None:
             self._executor.shutdown(kill_workers=True)
             self._executor = None
+
+
+@cache
+def apart(function: Callable[..., Any], isolation: Isolation) -> Alone:
+    """The process beside this one for such tasks; it lives as long, as starting takes a second.
+
+    Args:
+        function: of the tasks.
+        isolation: how to go on when one ends it.
+    """
+    return Alone(function, isolation)
 
 
 def here(function: Callable[..., Any], task: tuple) -> Any:
