@@ -15,7 +15,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 EXPLAINED = B310,B404,B603,B606,B608,B704
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run quick test torture lint audit format viz ui serve bench bench-autogluon lock clean
+.PHONY: help setup run quick test torture lint audit format viz ui serve bench bench-autogluon bench-speed lock clean
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -81,6 +81,10 @@ bench: $(STAMP) .venv-peers/.installed  ## measure ours and every peer again (se
 
 bench-autogluon: .venv-autogluon/.installed  ## make the large environment of AutoGluon, then the same
 	$(MAKE) bench
+
+bench-speed: $(STAMP)  ## measure again how fast reading, training and tracking are, in 30 minutes
+	python benchmarks/run.py reading scale tracking
+	python benchmarks/guard.py
 
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-header

@@ -36,19 +36,19 @@ SCANNED = """
 """
 
 
-def _write_rows(folder: Path) -> float:
+def write_rows(folder: Path, rows: int = ROWS, months: int = MONTHS) -> float:
     """Write the months as plain CSV; their size in GB."""
     import duckdb
 
     folder.mkdir(parents=True)
     connection = duckdb.connect()
     connection.sql("SELECT setseed(0.5)")
-    each = ROWS // MONTHS
-    for month in range(MONTHS):
+    each = rows // months
+    for month in range(months):
         connection.sql(
             f"COPY (SELECT {COLUMNS_OF_ROW} FROM (SELECT range + {month * each} AS number, "
             f"(random() * {STORES - 1})::int AS store, date '2020-01-01' + "
-            f"({month * DAYS // MONTHS} + (random() * {DAYS // MONTHS})::int) AS day "
+            f"({month * DAYS // months} + (random() * {DAYS // months})::int) AS day "
             f"FROM range({each}))) TO '{folder}/data_lm_{month:02d}.csv' (HEADER)"
         )
     return sum(file.stat().st_size for file in folder.iterdir()) / 1e9
@@ -101,7 +101,7 @@ def reading(folder: Path) -> str:
     import json
 
     raw = folder / "raw"
-    size = _write_rows(raw)
+    size = write_rows(raw)
     rows = []
     for turn in range(3):
         scanned = scan(raw)
