@@ -275,6 +275,7 @@ class Alone:
 
 def here(function: Callable[..., Any], task: tuple) -> Any:
     """Do a task in this process."""
+    import scipy.linalg  # noqa: F401 - brings a BLAS of its own; only what is loaded is limited
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):  # as in the processes: sums of more threads differ in bits
