@@ -23,7 +23,7 @@ from cryptography.x509.oid import NameOID
 from dask import config as dask_config
 from dask_cluster import SOURCE, dask_cluster
 from fits_in_memory import FitsInMemory
-from services import free_port
+from services import await_answer, free_port
 
 from lifemiles_forecasting import core
 from lifemiles_forecasting.core import backtest, cluster, cluster_connection, parallel
@@ -157,9 +157,14 @@ def test_what_is_large_goes_to_the_cluster_once_and_leaves_it_with_its_owner(das
         sums = parallel.run(serve_any, tasks, scheduler=dask.address)
         for number, total in enumerate(sums):
             np.testing.assert_array_equal(total, data + number)
-    kept = [key for key in dask.client.who_has() if key.startswith("ndarray-")]
-    assert len(kept) == 1
+    assert len(arrays_on(dask)) == 1
     del data, tasks
+    log = dask.folder / "scheduler.log"
+    await_answer(dask.scheduler, lambda: not arrays_on(dask), log)
+
+
+def arrays_on(dask):
+    return [key for key in dask.client.who_has() if key.startswith("ndarray-")]
 
 
 def test_error_outside_of_an_attempt_stops_the_run(dask):

@@ -1,5 +1,9 @@
 """Order, workers and the one place that isolates a failure."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from lifemiles_forecasting.core import parallel
@@ -53,3 +57,23 @@ def test_attempt_does_not_hold_an_interrupt_back():
 
     with pytest.raises(KeyboardInterrupt):
         attempt("s1", "fit", interrupt)
+
+
+FIRST_TASK = """
+from lifemiles_forecasting.core import parallel
+
+def threads():
+    import scipy.linalg
+    from threadpoolctl import threadpool_info
+    return {pool["num_threads"] for pool in threadpool_info()}
+
+print(parallel.run(threads, [(), ()], workers=1))
+"""
+
+
+def test_first_task_of_a_process_has_one_thread_like_the_others():
+    """A library that is loaded within a task is limited, too: more threads sum in another order."""
+    command = [sys.executable, "-c", FIRST_TASK]
+    free = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    result = subprocess.run(command, capture_output=True, text=True, check=True, env=free)
+    assert result.stdout == "[{1}, {1}]\n"

@@ -278,6 +278,7 @@ def apart(function: Callable[..., Any], isolation: Isolation) -> Alone:
 
 def here(function: Callable[..., Any], task: tuple) -> Any:
     """Do a task in this process."""
+    import scipy.linalg  # noqa: F401 - brings a BLAS of its own; only what is loaded is limited
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):  # as in the processes: sums of more threads differ in bits
