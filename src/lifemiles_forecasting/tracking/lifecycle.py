@@ -138,11 +138,14 @@ def lost_store(error: BaseException) -> LostStoreError | None:
 
 @contextmanager
 def without_retries() -> Iterator[None]:
-    """MLflow's calls to a server fail at once, instead of after minutes."""
+    """MLflow's calls to a store that is away, or locked, fail at once instead of after minutes."""
+    from lifemiles_forecasting.tracking.store import impatient_sqlite
+
     before = os.environ.get(_RETRIES)
     os.environ[_RETRIES] = "0"
     try:
-        yield
+        with impatient_sqlite():
+            yield
     finally:
         del os.environ[_RETRIES]
         if before is not None:

@@ -11,8 +11,8 @@ import ssl
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -160,6 +160,26 @@ def tune_sqlite() -> None:
 
     if not event.contains(Engine, "connect", _tune_connection):
         event.listen(Engine, "connect", _tune_connection)
+
+
+@contextmanager
+def impatient_sqlite() -> Iterator[None]:
+    """Let MLflow not wait for other programs that write to a SQLite file: it would, 20 s a call."""
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    event.listen(Engine, "before_cursor_execute", _do_not_wait, retval=True)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "before_cursor_execute", _do_not_wait)
+
+
+def _do_not_wait(
+    _connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any
+) -> tuple[str, Any]:
+    waits = statement.startswith("PRAGMA busy_timeout")  # which MLflow says in every session
+    return ("PRAGMA busy_timeout = 0" if waits else statement), parameters
 
 
 def switch_telemetry_off() -> None:
