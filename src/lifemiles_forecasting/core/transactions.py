@@ -302,7 +302,7 @@ def settle(rows: ir.Table, keep: Callable[[ir.Table], ir.Table]) -> ir.Table:
     import ibis
 
     def flawed(records: ir.Table, reason: str) -> ir.Table:
-        flaw = ibis.literal(REASONS.index(reason), type=FLAW_TYPE)
+        flaw = ibis.literal(REASONS.index(reason)).cast(FLAW_TYPE)
         return records.select(RECORD, **{FLAW: flaw})
 
     duplicate = keep(duplicates(rows))
