@@ -27,6 +27,7 @@ OUTER = f"^[{WHITE}]+|[{WHITE}]+$"
 BEYOND_ASCII = "[^\x01-\x7f]"
 
 DIGITS = r"([0-9]+[.]?[0-9]*|[.][0-9]+)"
+USUAL_AMOUNT = "^-?[0-9]{1,12}([.][0-9]{1,6})?$"
 EXACT = f"^[+-]?{DIGITS}([eE][+-]?0*[0-9]{{1,4}}[.]?)?$"
 ANY_SIZE = f"^[+]?-?{DIGITS}([eE][+-]?[0-9]+)?$"
 INFINITE = "^[+]?-?[iI][nN][fF]([iI][nN][iI][tT][yY])?$"
@@ -35,6 +36,7 @@ TINY = "[eE]-0*[1-9][0-9]{2,}[.]?$"  # a power of ten of -100 and less
 HUGE = "[eE][+]?0*[1-9][0-9]{3,}$"  # of 1000 and more
 
 LEAP = "([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)"
+USUAL_DAY = "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])$"  # in any month and year
 DAY = (
     "^([0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)"
     f"|02-(0[1-9]|1[0-9]|2[0-8]))|{LEAP}-02-29)$"
@@ -85,7 +87,14 @@ def amount(text: ir.StringValue) -> ir.DecimalValue:
         # it reads 1_000 as a number, and does not look at the range of 2.26455928e+12
         narrow = text.try_cast(WIDER).try_cast(AMOUNT)
         return ibis.ifelse(text.contains("_"), None, narrow)
-    text = bare(text)
+    usual = text.re_search(USUAL_AMOUNT)  # first, so that nothing else is computed for it
+    exact = _exact(bare(text))
+    return ibis.ifelse(usual, text.cast(AMOUNT), exact)
+
+
+def _exact(text: ir.StringValue) -> ir.DecimalValue:
+    import ibis
+
     zero = ibis.literal(0).cast(AMOUNT)
     nothing = ~text.re_search(NOT_ZERO) | text.re_search(TINY)
     exact = text.re_search(EXACT) & ~text.re_search(HUGE)
@@ -162,12 +171,17 @@ def day(text: ir.StringValue) -> ir.DateValue:
 
     if _engine(text) == "duckdb":
         # it reads `2017-03-5 `, ` 217-03-05` and `-217-03-05` as well
-        digits = (text >= "0") & ~text.endswith(" ")
+        digits = (text >= "0") & (text.substr(9, 1) >= "0")
         return ibis.ifelse(digits, text.try_cast("date"), None)
-    valid = text.re_search(DAY)
+    usual = text.re_search(USUAL_DAY) & ~text.startswith("0000")
+    return ibis.cases((usual, text.cast("date")), (text.re_search(DAY), _any_day(text)))
+
+
+def _any_day(text: ir.StringValue) -> ir.DateValue:
+    import ibis
+
     if _engine(text) == "pyspark":
-        return ibis.ifelse(valid, text.try_cast("date"), None)
+        return text.cast("date")
     # PostgreSQL calls the year 0 what historians call it
     before = "0001" + text.substr(4) + " BC"
-    written = ibis.ifelse(text.startswith("0000"), before, text)
-    return ibis.ifelse(valid, written.cast("date"), None)
+    return ibis.ifelse(text.startswith("0000"), before, text).cast("date")

@@ -18,6 +18,8 @@ from lifemiles_forecasting.core.config import DataSettings
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
+    Step = Callable[[ir.Table], ir.Table]
+
 UNREADABLE = "unreadable line"
 WRONG_ENCODING = "bytes outside the encoding"
 MISSING_CODE = "missing code"
@@ -93,7 +95,7 @@ def _iso(text: ir.StringValue, order: str) -> ir.StringValue:
     return ibis.cases(*cases)
 
 
-def with_day(table: ir.Table, column: str, order: str) -> ir.Table:
+def with_day(table: ir.Table, column: str, order: str, step: Step) -> ir.Table:
     """Add the column `date`: the written local date, null where it is of no accepted form.
 
     Args:
@@ -101,9 +103,9 @@ def with_day(table: ir.Table, column: str, order: str) -> ir.Table:
             offset may follow), `YYYY/MM/DD` or `YYYYMMDD`.
         column: its name.
         order: with `dmy` or `mdy` also `DD/MM/YYYY` or `MM/DD/YYYY` (separators `/`, `-`, `.`).
+        step: see `classify`.
     """
-    # one step at a time: the engine would compute a nested expression again at each mention
-    table = table.mutate(iso=_iso(table[column], order))
+    table = step(table.mutate(iso=_iso(table[column], order)))
     return table.mutate(**{c.DATE: casts.day(table.iso)}).drop("iso")
 
 
@@ -165,16 +167,16 @@ def _amount(
     )
 
 
-def _with_amount(table: ir.Table, target: str, settings: DataSettings) -> ir.Table:
+def _with_amount(table: ir.Table, target: str, settings: DataSettings, step: Step) -> ir.Table:
     """Add the target's `amount`; null where there is none that can be used."""
     import ibis
 
-    amount = _amount(table, target, settings)[0]
     if target not in table.columns:
-        return table.mutate(**{VALUE: amount})
+        return table.mutate(**{VALUE: _amount(table, target, settings)[0]})
     # one step for what nearly every row needs; a choice, as DuckDB computes parts of a coalesce
     # that stand in it twice for every row
-    table = table.mutate(direct=casts.amount(_number(table[target], settings)))
+    table = step(table.mutate(direct=casts.amount(_number(table[target], settings))))
+    amount = _amount(table, target, settings)[0]
     chosen = ibis.ifelse(table["direct"].notnull(), table["direct"], amount)
     return table.mutate(**{VALUE: chosen})
 
@@ -208,8 +210,17 @@ def _flaw(
     return ibis.cases((sound, USABLE), *cases, else_=why).cast(FLAW_TYPE)
 
 
+def _as_it_is(table: ir.Table) -> ir.Table:
+    return table
+
+
 def classify(
-    texts: ir.Table, settings: DataSettings, target: str, as_of: date | None, today: date
+    texts: ir.Table,
+    settings: DataSettings,
+    target: str,
+    as_of: date | None,
+    today: date,
+    step: Step = _as_it_is,
 ) -> ir.Table:
     """Turn one file's rows of text into typed rows, in the same form for every file.
 
@@ -220,6 +231,8 @@ def classify(
         target: the amount that is read, in its own units.
         as_of: rows dated later are set apart, whatever else is wrong with them.
         today: rows dated later (and not after `as_of`) are dated in the future.
+        step: what keeps an engine from computing a column again wherever a later one mentions it;
+            that `mutate` ends there is enough for DuckDB and Spark.
 
     Returns:
         `date, partner_code, store_code, amount, activity_id, labels` (the four LABELS in one
@@ -237,8 +250,8 @@ def classify(
     )
     if ACTIVITY not in codes:
         table = table.mutate(**{ACTIVITY: ibis.null("string")})
-    table = with_day(table, settings.date_column, settings.date_order)
-    table = _with_amount(table, target, settings)
+    table = with_day(table, settings.date_column, settings.date_order, step)
+    table = step(_with_amount(table, target, settings, step))
     flaw = _flaw(table, settings, target, as_of, today)
     carried = [name for name in (RECORD, c.FILE) if name in texts.columns]
     return table.select(

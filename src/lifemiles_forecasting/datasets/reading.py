@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Columns = Callable[[list[str], str], Mapping[str, int]]
-Classify = Callable[["ir.Table"], "ir.Table"]
+Classify = Callable[..., "ir.Table"]  # of texts, and of `step` (see core.transactions.classify)
 Step = Callable[["ir.Table"], "ir.Table"]
 
 
