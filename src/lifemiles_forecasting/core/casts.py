@@ -39,7 +39,8 @@ LEAP = "([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)"
 USUAL_DAY = "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])$"  # in any month and year
 DAY = (
     "^([0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)"
-    f"|02-(0[1-9]|1[0-9]|2[0-8]))|{LEAP}-02-29)$"
+    "|02-(0[1-9]|1[0-9]|2[0-8])|(0[1-9]|1[0-2])-[1-9][ \t\n\x0b\x0c\r])"  # DuckDB reads `03-5 `
+    f"|{LEAP}-02-29)$"
 )
 
 
@@ -97,8 +98,9 @@ def _exact(text: ir.StringValue) -> ir.DecimalValue:
 
     zero = ibis.literal(0).cast(AMOUNT)
     nothing = ~text.re_search(NOT_ZERO) | text.re_search(TINY)
-    exact = text.re_search(EXACT) & ~text.re_search(HUGE)
-    return ibis.cases((exact & nothing, zero), (exact, _rounded(_plain(text))))
+    exact = text.re_search(EXACT)
+    sized = exact & ~text.re_search(HUGE)
+    return ibis.cases((exact & nothing, zero), (sized, _rounded(_plain(text))))
 
 
 def _plain(text: ir.StringValue) -> ir.StringValue:
@@ -170,9 +172,8 @@ def day(text: ir.StringValue) -> ir.DateValue:
     import ibis
 
     if _engine(text) == "duckdb":
-        # it reads `2017-03-5 `, ` 217-03-05` and `-217-03-05` as well
-        digits = (text >= "0") & (text.substr(9, 1) >= "0")
-        return ibis.ifelse(digits, text.try_cast("date"), None)
+        # it reads ` 217-03-05` and `-217-03-05` as well
+        return ibis.ifelse(text >= "0", text.try_cast("date"), None)
     usual = text.re_search(USUAL_DAY) & ~text.startswith("0000")
     return ibis.cases((usual, text.cast("date")), (text.re_search(DAY), _any_day(text)))
 
