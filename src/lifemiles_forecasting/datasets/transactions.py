@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from lifemiles_forecasting.core.errors import InputError
 from lifemiles_forecasting.core.transactions import RECORD, flawed_rows
 from lifemiles_forecasting.datasets import csv_records
 from lifemiles_forecasting.datasets.engine import Engine, FileRows, Form
-from lifemiles_forecasting.datasets.reading import Classify, Columns, Reading, Step
+from lifemiles_forecasting.datasets.reading import Classify, Columns, Reading, Source, Step
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -56,26 +57,34 @@ class FilesReading(Reading):
 
     def quarantine(self, rejected: ir.Table) -> pd.DataFrame:
         """As every reading does it."""
-        import pandas as pd
-
         flawed = self.keep(flawed_rows(self.rows, rejected)).to_pandas().sort_values(RECORD)
-        parts = []
-        for place, (file, records) in enumerate(self._by_file(flawed)):
-            rows = records[RECORD].to_numpy() - place * PER_FILE
-            found = {
-                c.LINE: line_numbers(file, rows),
-                c.REASON: records[c.REASON],
-                c.RAW: raw_values(file, rows),
-            }
-            lines = pd.DataFrame(file.unreadable, columns=[c.LINE, c.RAW, c.REASON])
-            both = pd.concat([pd.DataFrame(found), lines]).sort_values(c.LINE)
-            parts.append(both.assign(**{c.FILE: file.name}))
-        types = {c.FILE: "str", c.LINE: "int64", c.REASON: "str", c.RAW: "str"}
-        return pd.concat(parts, ignore_index=True)[list(c.QUARANTINE)].astype(types)
-
-    def _by_file(self, flawed: pd.DataFrame) -> list[tuple[FileRows, pd.DataFrame]]:
         place = flawed[RECORD] // PER_FILE
-        return [(file, flawed[place == i]) for i, file in enumerate(self.files)]
+        parts = [(file, flawed[place == i]) for i, file in enumerate(self.files)]
+        looked_up = [(file, part, part[RECORD].to_numpy() % PER_FILE) for file, part in parts]
+        return file_quarantine(
+            (file, part[c.REASON], line_numbers(file, rows), raw_values(file, rows))
+            for file, part, rows in looked_up
+        )
+
+
+def file_quarantine(
+    parts: Iterable[tuple[Source, pd.Series, Sequence[int], Sequence[str]]],
+) -> pd.DataFrame:
+    """The quarantine of some files: `file, line, reason, raw`, sorted by file and line.
+
+    Args:
+        parts: each file with the reasons, lines and raw values of its readable rows; the
+            unreadable ones it has itself.
+    """
+    import pandas as pd
+
+    tables = []
+    for file, reasons, lines, values in parts:
+        rows = pd.DataFrame({c.LINE: lines, c.REASON: reasons.to_numpy(), c.RAW: values})
+        others = pd.DataFrame(file.unreadable, columns=[c.LINE, c.RAW, c.REASON])
+        tables.append(pd.concat([rows, others]).sort_values(c.LINE).assign(**{c.FILE: file.name}))
+    types = {c.FILE: "str", c.LINE: "int64", c.REASON: "str", c.RAW: "str"}
+    return pd.concat(tables, ignore_index=True)[list(c.QUARANTINE)].astype(types)
 
 
 def raw_values(file: FileRows, rows: Any) -> list[str]:
