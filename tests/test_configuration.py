@@ -20,7 +20,7 @@ from lifemiles_forecasting.tracking_config import tracking_config
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "lifemiles_forecasting"
-ENVIRONMENTS = ["base", "local", "quick", "production", "cluster"]
+ENVIRONMENTS = ["base", "local", "quick", "production", "cluster", "postgres", "spark"]
 PIPELINES = [
     "__default__",
     "data_processing",
@@ -93,12 +93,13 @@ def test_environment_resolves(env, server):
     assert tracking["tracking"]["experiment"]["name"] == "LifeMiles_Forecasting_Training"
 
 
-@pytest.mark.parametrize("env", ["quick", "production", "cluster"])
+@pytest.mark.parametrize("env", ["quick", "production", "cluster", "postgres", "spark"])
 def test_environment_is_a_difference_to_base(env, server, monkeypatch):
     monkeypatch.setenv("LIFEMILES_EXPERIMENT", "Nightly")
     monkeypatch.setenv("LIFEMILES_DATA_ROOT", "/shared")
     base, other = loader("base"), loader(env)
-    changed = [kind for kind in ("parameters", "mlflow", "globals") if base[kind] != other[kind]]
+    kinds = ("parameters", "mlflow", "globals", "catalog")
+    changed = [kind for kind in kinds if base[kind] != other[kind]]
     assert changed
 
 

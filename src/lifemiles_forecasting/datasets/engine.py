@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
     from ibis.backends.duckdb import Backend
 
+PER_FILE = 10_000_000_000  # records of one file; `record` = file's place * PER_FILE + row
 VIEW = "{view}"  # stands for the name of a file's view in a query
 # DuckDB would take such a path for a pattern, or has no text for its bytes
 SPECIAL = re.compile(r"[*?\[\ud800-\udfff]")

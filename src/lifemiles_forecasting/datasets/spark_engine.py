@@ -14,7 +14,6 @@ import sys
 import tempfile
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,17 +22,11 @@ from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.errors import ConfigError, InputError
 from lifemiles_forecasting.core.panel import naming_records
 from lifemiles_forecasting.core.transactions import RECORD, TEXTS, flawed_rows
-from lifemiles_forecasting.datasets.csv_records import Unreadable
-from lifemiles_forecasting.datasets.engine import Engine, Form
+from lifemiles_forecasting.datasets.engine import PER_FILE, Engine, Form
+from lifemiles_forecasting.datasets.quarantine import file_quarantine
 from lifemiles_forecasting.datasets.reading import Classify, Columns, Reading, Step
-from lifemiles_forecasting.datasets.transactions import (
-    PER_FILE,
-    TransactionFiles,
-    TransactionFilesDataset,
-    file_quarantine,
-    line_numbers,
-    raw_values,
-)
+from lifemiles_forecasting.datasets.spark_tasks import SparkFile, look_up, read_file
+from lifemiles_forecasting.datasets.transactions import TransactionFiles, TransactionFilesDataset
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -42,60 +35,13 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 ONE_MACHINE = "local[*]"
-LOOPBACK = {  # nobody else talks to a session of one machine
+ALONE = {  # nobody else talks to a session of one machine, and it has few cores
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
+    "spark.sql.shuffle.partitions": "8",
 }
 QUIET = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false"}
 T, R = TypeVar("T"), TypeVar("R")
-
-
-@dataclass(frozen=True)
-class SparkFile:
-    """What a worker has read of a file: see `reading.Source`.
-
-    Attributes:
-        path: of the file.
-        parquet: its readable rows as text: `record, file` and the known columns.
-        unreadable: the records that could not be read.
-    """
-
-    name: str
-    rows: int
-    first: Mapping[str, list[str]]
-    path: Path
-    parquet: Path
-    known: tuple[str, ...]
-    unreadable: Sequence[Unreadable]
-
-
-def _read(
-    numbered: tuple[int, Path], form: Form, columns: Columns, scratch: Path, memory_limit: str
-) -> SparkFile | InputError:
-    """Read one file on a worker, and write its rows where all workers find them."""
-    import ibis
-
-    place, path = numbered
-    engine = Engine(memory_limit)
-    try:
-        file = engine.read(path, form, columns, lambda texts: texts)
-    except InputError as error:
-        return error
-    record = file.typed.rowid() + place * PER_FILE
-    rows = file.typed.mutate(**{RECORD: record, c.FILE: ibis.literal(file.name)})
-    parquet = scratch / f"texts_{place}.parquet"
-    engine.connection.to_parquet(rows, parquet)
-    known = tuple(file.typed.columns)
-    return SparkFile(file.name, file.rows, file.first, path, parquet, known, file.unreadable)
-
-
-def _look_up(
-    wanted: tuple[Path, Any], form: Form, memory_limit: str
-) -> tuple[Sequence[int], Sequence[str]]:
-    """Line numbers and raw values of some rows of a file, on a worker."""
-    path, rows = wanted
-    file = Engine(memory_limit).read(path, form, lambda *_: {"first": 0}, lambda texts: texts)
-    return line_numbers(file, rows), raw_values(file, rows)
 
 
 class Cluster:
@@ -183,8 +129,8 @@ class SparkReading(Reading):
             for file, part in zip(self.files, records, strict=True)
             if len(part)
         ]
-        look_up = partial(_look_up, form=self._form, memory_limit=self._cluster.memory_limit)
-        known = iter(self._cluster.each(look_up, tasks))
+        find = partial(look_up, form=self._form, memory_limit=self._cluster.memory_limit)
+        known = iter(self._cluster.each(find, tasks))
         looked_up = (next(known) if len(part) else ([], []) for part in records)
         return file_quarantine(
             (file, part[c.REASON], *values)
@@ -203,7 +149,7 @@ def _session(master: str, settings: Mapping[str, str]) -> SparkSession:
     # workers of the same machine run what this process runs
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName("LifeMiles forecasting").master(master)
-    alone = LOOPBACK if master.startswith("local") else {}
+    alone = ALONE if master.startswith("local") else {}
     for name, value in {**QUIET, **alone, **settings}.items():
         builder = builder.config(name, value)
     try:
@@ -244,7 +190,7 @@ class SparkFiles(TransactionFiles):
         session = _session(self._master, self._settings)
         cluster = Cluster(session, self._scratch, self._memory_limit)
         read = partial(
-            _read,
+            read_file,
             form=form,
             columns=columns,
             scratch=cluster.scratch,
