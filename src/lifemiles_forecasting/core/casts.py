@@ -59,25 +59,34 @@ def _engine(value: ir.Value) -> str:
     return value.get_backend().name
 
 
+def _matches(text: ir.StringValue, pattern: str) -> ir.BooleanValue:
+    """Whether a pattern is found; a `$` at its end is the end of the text and nothing else."""
+    if _engine(text) == "pyspark" and pattern.endswith("$"):
+        pattern = pattern[:-1] + r"\z"  # Java's `$` matches before a last line break, too
+    return text.re_search(pattern)
+
+
 def beyond_ascii(text: ir.StringValue) -> ir.BooleanValue:
     """Whether a text has other characters than ASCII's."""
     if _engine(text) == "duckdb":
         return _octets()(text) != text.length()
-    return text.re_search(BEYOND_ASCII)
+    return _matches(text, BEYOND_ASCII)
 
 
 def bare(text: ir.StringValue) -> ir.StringValue:
     """Text without outer white space of any script, byte-order marks and the like."""
     import ibis
 
-    return ibis.ifelse(beyond_ascii(text), text.re_replace(OUTER, ""), text.strip())
+    if _engine(text) == "duckdb":
+        return ibis.ifelse(beyond_ascii(text), text.re_replace(OUTER, ""), text.strip())
+    return text.re_replace(OUTER, "")
 
 
 def amount(text: ir.StringValue) -> ir.DecimalValue:
     """The exact amount, rounded half away from zero to six places.
 
     Args:
-        text: a number with a decimal point; white space around it does not matter.
+        text: a number with a decimal point; with white space around it, it may be null.
 
     Returns:
         Null where the text is no number, or one of 1e12 and more.
@@ -88,19 +97,14 @@ def amount(text: ir.StringValue) -> ir.DecimalValue:
         # it reads 1_000 as a number, and does not look at the range of 2.26455928e+12
         narrow = text.try_cast(WIDER).try_cast(AMOUNT)
         return ibis.ifelse(text.contains("_"), None, narrow)
-    usual = text.re_search(USUAL_AMOUNT)  # first, so that nothing else is computed for it
-    exact = _exact(bare(text))
-    return ibis.ifelse(usual, text.cast(AMOUNT), exact)
-
-
-def _exact(text: ir.StringValue) -> ir.DecimalValue:
-    import ibis
-
     zero = ibis.literal(0).cast(AMOUNT)
-    nothing = ~text.re_search(NOT_ZERO) | text.re_search(TINY)
-    exact = text.re_search(EXACT)
-    sized = exact & ~text.re_search(HUGE)
-    return ibis.cases((exact & nothing, zero), (sized, _rounded(_plain(text))))
+    nothing = ~_matches(text, NOT_ZERO) | _matches(text, TINY)
+    return ibis.cases(
+        (_matches(text, USUAL_AMOUNT), text.cast(AMOUNT)),  # nothing else is computed for most
+        (~_matches(text, EXACT), None),
+        (nothing, zero),
+        (~_matches(text, HUGE), _rounded(_plain(text))),
+    )
 
 
 def _plain(text: ir.StringValue) -> ir.StringValue:
@@ -138,7 +142,7 @@ def is_number(text: ir.StringValue) -> ir.BooleanValue:
     if _engine(text) == "duckdb":
         value = text.try_cast("float64")
         return value.notnull() & ~value.isnan() & ~text.contains("_")
-    return text.re_search(ANY_SIZE) | text.re_search(INFINITE)
+    return _matches(text, ANY_SIZE) | _matches(text, INFINITE)
 
 
 def is_infinite(text: ir.StringValue) -> ir.BooleanValue:
@@ -152,9 +156,9 @@ def is_infinite(text: ir.StringValue) -> ir.BooleanValue:
     if _engine(text) == "duckdb":
         return text.try_cast("float64").isinf()
     return ibis.cases(
-        (~text.re_search(ANY_SIZE), text.re_search(INFINITE)),
-        (~text.re_search(NOT_ZERO) | text.re_search(TINY), False),
-        (text.re_search(HUGE), True),
+        (~_matches(text, ANY_SIZE), _matches(text, INFINITE)),
+        (~_matches(text, NOT_ZERO) | _matches(text, TINY), False),
+        (_matches(text, HUGE), True),
         else_=_is_vast(_plain(text)),
     )
 
@@ -174,8 +178,8 @@ def day(text: ir.StringValue) -> ir.DateValue:
     if _engine(text) == "duckdb":
         # it reads ` 217-03-05` and `-217-03-05` as well
         return ibis.ifelse(text >= "0", text.try_cast("date"), None)
-    usual = text.re_search(USUAL_DAY) & ~text.startswith("0000")
-    return ibis.cases((usual, text.cast("date")), (text.re_search(DAY), _any_day(text)))
+    usual = _matches(text, USUAL_DAY) & ~text.startswith("0000")
+    return ibis.cases((usual, text.cast("date")), (_matches(text, DAY), _any_day(text)))
 
 
 def _any_day(text: ir.StringValue) -> ir.DateValue:

@@ -124,8 +124,8 @@ def _number(text: ir.StringValue, settings: DataSettings) -> ir.StringValue:
 
 def _exact(text: ir.StringValue, settings: DataSettings) -> ir.DecimalValue:
     """The exact amount; null where the text is none or is out of range."""
-    direct = casts.amount(_number(text, settings))
     # white space is looked for only where the text as it is will not do
+    direct = casts.amount(_number(text, settings))
     return direct.coalesce(casts.amount(_number(casts.bare(text), settings)))
 
 

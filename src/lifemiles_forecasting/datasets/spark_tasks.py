@@ -60,5 +60,6 @@ def look_up(
 ) -> tuple[Sequence[int], Sequence[str]]:
     """Line numbers and raw values of some rows of a file, on a worker."""
     path, rows = wanted
-    file = Engine(memory_limit).read(path, form, lambda *_: {"first": 0}, lambda texts: texts)
+    engine = Engine(memory_limit)  # its mended copies go with it
+    file = engine.read(path, form, lambda *_: {"first": 0}, lambda texts: texts)
     return line_numbers(file, rows), raw_values(file, rows)

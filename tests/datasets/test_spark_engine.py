@@ -1,0 +1,59 @@
+"""Files read by a real Spark session, against the same files read by DuckDB."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from engines import configuration, mixed, odd_verdicts, outputs, verdicts
+from kedro.io import AbstractDataset
+from odd_rows import odd_rows
+
+from lifemiles_forecasting.core.errors import InputError
+from lifemiles_forecasting.datasets.spark_engine import ONE_MACHINE, Cluster, _session
+
+# whatever can be wrong with a file or its lines, and what needs all files
+KINDS = (
+    *("stray_quote", "too_few_cells", "latin1_rows_in_utf8", "accents_in_utf8", "gzip_file"),
+    *(
+        "nul_in_a_row",
+        "large_amounts",
+        "file_names_with_signs",
+        "months_overlap",
+        "dates_that_are_none",
+    ),
+)
+
+
+@pytest.fixture
+def dataset(spark, tmp_path):
+    """Spark as its environment has it, but for settings that suit small data."""
+    catalog = configuration("spark", raw_transactions=str(tmp_path / "raw"))["catalog"]
+    return AbstractDataset.from_config("raw", catalog["raw_transactions"] | {"settings": spark})
+
+
+def test_odd_rows_have_the_verdicts_that_duckdb_gives_them(spark, tmp_path):
+    cluster = Cluster(_session(ONE_MACHINE, spark), None, "500MB")
+    odd_rows(800, 5).to_parquet(tmp_path / "odd.parquet")
+    found = verdicts(cluster.parquet([tmp_path / "odd.parquet"]))
+    pd.testing.assert_frame_equal(found, odd_verdicts(800, 5))
+
+
+def test_spark_gives_what_duckdb_gives(dataset, tmp_path):
+    made = mixed(KINDS)
+    expected, found = outputs(made, tmp_path), outputs(made, tmp_path, dataset)
+    for name in ("panel", "stores", "quarantine"):
+        pd.testing.assert_frame_equal(found[name], expected[name], check_exact=True)
+    assert found["row_balance"] == expected["row_balance"]
+    assert found["quarantine"]["reason"].nunique() >= 4
+
+
+def test_input_error_is_that_of_the_file_although_a_worker_has_read_it(dataset, tmp_path):
+    made = mixed(["accents_in_utf8", "empty_file"])
+    with pytest.raises(InputError, match=r"^found an empty file 001_data_02\.csv; expected a head"):
+        outputs(made, tmp_path, dataset)
+
+
+def test_session_of_one_machine_listens_to_nobody_else(spark):
+    context = _session(ONE_MACHINE, spark).sparkContext
+    assert context.getConf().get("spark.driver.bindAddress") == "127.0.0.1"
+    assert context.uiWebUrl is None
