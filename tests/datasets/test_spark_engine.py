@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from engines import configuration, mixed, odd_verdicts, outputs, verdicts
+from engines import FORMS, configuration, mixed, odd_verdicts, outputs, verdicts
 from kedro.io import AbstractDataset
 from odd_rows import odd_rows
 
@@ -33,9 +33,9 @@ def dataset(spark, tmp_path):
 
 def test_odd_rows_have_the_verdicts_that_duckdb_gives_them(spark, tmp_path):
     cluster = Cluster(_session(ONE_MACHINE, spark), None, "500MB")
-    odd_rows(800, 5).to_parquet(tmp_path / "odd.parquet")
-    found = verdicts(cluster.parquet([tmp_path / "odd.parquet"]))
-    pd.testing.assert_frame_equal(found, odd_verdicts(800, 5))
+    odd_rows(2000, 5).to_parquet(tmp_path / "odd.parquet")
+    found = verdicts(cluster.parquet([tmp_path / "odd.parquet"]), FORMS[:1])
+    pd.testing.assert_frame_equal(found, odd_verdicts(2000, 5, 1))
 
 
 def test_spark_gives_what_duckdb_gives(dataset, tmp_path):

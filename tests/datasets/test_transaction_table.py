@@ -11,7 +11,7 @@ import ibis
 import pandas as pd
 import pytest
 from damage.folder import HEADINGS
-from engines import configuration, mixed, odd_verdicts, outputs, verdicts
+from engines import FORMS, configuration, mixed, odd_verdicts, outputs, verdicts
 from kedro.io import AbstractDataset, DatasetError
 from odd_rows import odd_rows
 
@@ -53,8 +53,8 @@ def records(raw: Path) -> pd.DataFrame:
 
 def test_odd_rows_have_the_verdicts_that_duckdb_gives_them(server):
     rows = server.connection.create_table("odd", ibis.memtable(odd_rows(800, 5)), temp=True)
-    found = verdicts(rows, server.fenced)
-    pd.testing.assert_frame_equal(found, odd_verdicts(800, 5))
+    found = verdicts(rows, step=server.fenced)
+    pd.testing.assert_frame_equal(found, odd_verdicts(800, 5, len(FORMS)))
     assert found["flaw"].nunique() > 10
 
 
