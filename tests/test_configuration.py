@@ -292,6 +292,18 @@ def test_lock_has_a_hash_for_every_pin_and_names_no_host():
         assert "--hash=sha256:" in pin, pin[:60]
 
 
+def test_lock_of_spark_is_of_what_the_extra_says_and_names_no_host():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert (
+        project["project"]["optional-dependencies"]["spark"]
+        == project["dependency-groups"]["spark"]
+    )
+    text = (ROOT / "tests" / "requirements-spark.lock").read_text()
+    assert "://" not in text
+    pins = re.findall(r"(?m)^([a-z0-9]+)==\S+ \\\n    --hash=sha256:", text)
+    assert pins == ["py4j", "pyspark"]
+
+
 def test_lock_holds_every_dependency():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     entries = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
