@@ -9,7 +9,9 @@ from kedro.io import AbstractDataset
 from odd_rows import odd_rows
 
 from lifemiles_forecasting.core.errors import InputError
+from lifemiles_forecasting.datasets.engine import PER_FILE, Form
 from lifemiles_forecasting.datasets.spark_engine import ONE_MACHINE, Cluster, _session
+from lifemiles_forecasting.datasets.spark_tasks import read_file
 
 # whatever can be wrong with a file or its lines, and what needs all files
 KINDS = (
@@ -51,6 +53,21 @@ def test_input_error_is_that_of_the_file_although_a_worker_has_read_it(dataset, 
     made = mixed(["accents_in_utf8", "empty_file"])
     with pytest.raises(InputError, match=r"^found an empty file 001_data_02\.csv; expected a head"):
         outputs(made, tmp_path, dataset)
+
+
+def test_rows_that_a_worker_writes_hold_no_members(tmp_path):
+    text = (
+        "Partner Code,Membership Number,Billings,Store Code,Process Date\nP,777001,1,S,2018-01-01\n"
+    )
+    (tmp_path / "a.csv").write_text(text)
+    columns = {"partner_code": 0, "member_id": 1, "billings": 2, "store_code": 3}
+    form = Form(",", "utf-8")
+    file = read_file((4, tmp_path / "a.csv"), form, lambda *_: columns, tmp_path, "500MB")
+    rows = pd.read_parquet(file.parquet)
+    assert rows["record"].tolist() == [4 * PER_FILE]
+    assert set(rows.columns) == {"record", "file", "partner_code", "billings", "store_code"}
+    assert file.known == ("partner_code", "billings", "store_code")
+    assert (file.rows, file.name, file.unreadable) == (1, "a.csv", [])
 
 
 def test_session_of_one_machine_listens_to_nobody_else(spark):

@@ -99,7 +99,7 @@ def test_environment_and_nothing_else_makes_a_run_read_the_table(server, warehou
     assert done.returncode == 0, done.stderr
     panel = pd.read_parquet(fresh_project.output("03_primary/panel.parquet"))
     assert (len(panel), panel["y"].sum(), panel["store_id"][0]) == (70, 175.0, "P_01")
-    assert "70 in = 70 used" in done.stdout
+    assert "70 in = 70 used" in done.stderr
     assert warehouse not in done.stdout + done.stderr
 
 

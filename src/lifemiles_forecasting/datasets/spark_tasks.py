@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.errors import InputError
@@ -14,6 +14,11 @@ from lifemiles_forecasting.datasets.csv_records import Unreadable
 from lifemiles_forecasting.datasets.engine import PER_FILE, Engine, Form
 from lifemiles_forecasting.datasets.quarantine import line_numbers, raw_values
 from lifemiles_forecasting.datasets.reading import Columns
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+MEMBER = "member_id"  # which nobody needs, and no file of ours may hold
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,11 @@ class SparkFile:
     unreadable: Sequence[Unreadable]
 
 
+def _without_members(texts: ir.Table) -> ir.Table:
+    """The known columns, but for who has bought."""
+    return texts.drop(*{MEMBER} & {*texts.columns})
+
+
 def read_file(
     numbered: tuple[int, Path], form: Form, columns: Columns, scratch: Path, memory_limit: str
 ) -> SparkFile | InputError:
@@ -44,7 +54,7 @@ def read_file(
     place, path = numbered
     engine = Engine(memory_limit)
     try:
-        file = engine.read(path, form, columns, lambda texts: texts)
+        file = engine.read(path, form, columns, _without_members)
     except InputError as error:
         return error
     record = file.typed.rowid() + place * PER_FILE
