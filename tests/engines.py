@@ -25,7 +25,7 @@ TODAY = date(2020, 1, 1)
 # changes of `data_processing`, target and `as_of`
 FORMS: list[tuple[dict[str, Any], str, date | None]] = [
     ({}, "billings", None),
-    ({"date_order": "dmy", "decimal": ",", "thousands": "."}, "billings", None),
+    ({"date_order": "dmy", "decimal": ",", "thousands": "."}, "miles", None),
     ({"date_order": "mdy", "thousands": "'"}, "miles", None),
     ({"transaction_types": ["Accrual"], "thousands": " "}, "billings", date(2017, 3, 5)),
 ]

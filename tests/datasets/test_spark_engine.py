@@ -14,16 +14,7 @@ from lifemiles_forecasting.datasets.spark_engine import ONE_MACHINE, Cluster, _s
 from lifemiles_forecasting.datasets.spark_tasks import read_file
 
 # whatever can be wrong with a file or its lines, and what needs all files
-KINDS = (
-    *("stray_quote", "too_few_cells", "latin1_rows_in_utf8", "accents_in_utf8", "gzip_file"),
-    *(
-        "nul_in_a_row",
-        "large_amounts",
-        "file_names_with_signs",
-        "months_overlap",
-        "dates_that_are_none",
-    ),
-)
+KINDS = ("refunds_beyond_the_sales", "stray_quote", "latin1_rows_in_utf8", "months_overlap")
 
 
 @pytest.fixture
@@ -35,9 +26,9 @@ def dataset(spark, tmp_path):
 
 def test_odd_rows_have_the_verdicts_that_duckdb_gives_them(spark, tmp_path):
     cluster = Cluster(_session(ONE_MACHINE, spark), None, "500MB")
-    odd_rows(2000, 5).to_parquet(tmp_path / "odd.parquet")
+    odd_rows(1000, 5).to_parquet(tmp_path / "odd.parquet")
     found = verdicts(cluster.parquet([tmp_path / "odd.parquet"]), FORMS[:1])
-    pd.testing.assert_frame_equal(found, odd_verdicts(2000, 5, 1))
+    pd.testing.assert_frame_equal(found, odd_verdicts(1000, 5, 1))
 
 
 def test_spark_gives_what_duckdb_gives(dataset, tmp_path):
