@@ -174,7 +174,7 @@ def _is_vast(number: ir.StringValue) -> ir.BooleanValue:
 
 
 def day(text: ir.StringValue) -> ir.DateValue:
-    """The day that is written as `YYYY-MM-DD`; null where there is none of that name."""
+    """The day of a text of the form `____-__-__`; null where there is none of that name."""
     import ibis
 
     if _engine(text) == "duckdb":
