@@ -191,6 +191,22 @@ def postgres() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
+def spark() -> Iterator[dict[str, str]]:
+    """Settings of the one Spark session of this process, which ends with the tests."""
+    pyspark = pytest.importorskip("pyspark.sql", reason="the Python package pyspark is missing")
+    if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
+        pytest.skip("Java is missing; as root, tests/setup_system.sh installs Debian's")
+    # small data: compiling its queries well would take longer than answering them
+    settings = {"spark.sql.codegen.wholeStage": "false", "spark.sql.shuffle.partitions": "2"}
+    settings["spark.sql.codegen.factoryMode"] = "NO_CODEGEN"
+    settings["spark.driver.extraJavaOptions"] = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+    yield settings
+    session = pyspark.SparkSession.getActiveSession()
+    if session is not None:
+        session.stop()
+
+
+@pytest.fixture(scope="session")
 def mlflow_server(postgres: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """`mlflow server` with PostgreSQL as its store, `services.MlflowServer`."""
     import services

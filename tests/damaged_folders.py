@@ -68,8 +68,10 @@ def differences(made: Damaged, folder: Path, whole: bool) -> list[str]:
     return wrong + _days(days, made)
 
 
-def processed(raw: Path, root: Path, made: Damaged, whole: bool) -> dict[str, Any]:
-    """The real pipeline on these files, with its outputs on disk."""
+def processed(
+    raw: Path, root: Path, made: Damaged, whole: bool, source: Any = None
+) -> dict[str, Any]:
+    """The real pipeline on these files, or on another source, with its outputs on disk."""
     kept = {name: ParquetDataset(filepath=str(root / f"{name}.parquet")) for name in TABLES}
     kept |= {
         name: JSONDataset(filepath=str(root / f"{name}.json"))
@@ -88,7 +90,8 @@ def processed(raw: Path, root: Path, made: Damaged, whole: bool) -> dict[str, An
         | {name: MemoryDataset(copy_mode="assign") for name in shared}
         | {f"params:{name}": MemoryDataset(value) for name, value in parameters.items()}
         | {
-            "raw_transactions": TransactionFilesDataset(filepath=str(raw), memory_limit="500MB"),
+            "raw_transactions": source
+            or TransactionFilesDataset(filepath=str(raw), memory_limit="500MB"),
             "events": EventFileDataset(filepath=None),
         }
     )

@@ -1,6 +1,7 @@
 #!/bin/sh
 # What some tests need from the system, from Debian's packages: PostgreSQL for those of tracking on
-# a server, which start one of their own; Chromium for those of the report in a browser.
+# a server and of reading from a table, which start one of their own; Chromium for those of the
+# report in a browser; Java for those of Spark.
 # Where one cannot be installed, its tests are skipped and say so; nothing else needs it.
 set -eu
 
@@ -37,6 +38,14 @@ install_chromium() {
   install chromium fonts-dejavu-core
 }
 
+has_java() {
+  command -v java >/dev/null || [ -n "${JAVA_HOME:-}" ]
+}
+
+install_java() {
+  install openjdk-17-jre-headless || install openjdk-21-jre-headless # by the age of the Debian
+}
+
 # name of the program, as in has_... and install_...
 need() {
   if "has_$1"; then
@@ -52,3 +61,4 @@ need() {
 
 need postgres PostgreSQL
 need chromium Chromium
+need java Java

@@ -20,7 +20,7 @@ from lifemiles_forecasting.tracking_config import tracking_config
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "lifemiles_forecasting"
-ENVIRONMENTS = ["base", "local", "quick", "production", "cluster"]
+ENVIRONMENTS = ["base", "local", "quick", "production", "cluster", "postgres", "spark"]
 PIPELINES = [
     "__default__",
     "data_processing",
@@ -93,12 +93,13 @@ def test_environment_resolves(env, server):
     assert tracking["tracking"]["experiment"]["name"] == "LifeMiles_Forecasting_Training"
 
 
-@pytest.mark.parametrize("env", ["quick", "production", "cluster"])
+@pytest.mark.parametrize("env", ["quick", "production", "cluster", "postgres", "spark"])
 def test_environment_is_a_difference_to_base(env, server, monkeypatch):
     monkeypatch.setenv("LIFEMILES_EXPERIMENT", "Nightly")
     monkeypatch.setenv("LIFEMILES_DATA_ROOT", "/shared")
     base, other = loader("base"), loader(env)
-    changed = [kind for kind in ("parameters", "mlflow", "globals") if base[kind] != other[kind]]
+    kinds = ("parameters", "mlflow", "globals", "catalog")
+    changed = [kind for kind in kinds if base[kind] != other[kind]]
     assert changed
 
 
@@ -289,6 +290,18 @@ def test_lock_has_a_hash_for_every_pin_and_names_no_host():
     for pin in pins:
         assert re.match(r"[a-z0-9][a-z0-9._-]*(\[[\w,-]+\])?==", pin), pin[:60]
         assert "--hash=sha256:" in pin, pin[:60]
+
+
+def test_lock_of_spark_is_of_what_the_extra_says_and_names_no_host():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert (
+        project["project"]["optional-dependencies"]["spark"]
+        == project["dependency-groups"]["spark"]
+    )
+    text = (ROOT / "tests" / "requirements-spark.lock").read_text()
+    assert "://" not in text
+    pins = re.findall(r"(?m)^([a-z0-9]+)==\S+ \\\n    --hash=sha256:", text)
+    assert pins == ["py4j", "pyspark"]
 
 
 def test_lock_holds_every_dependency():

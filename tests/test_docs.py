@@ -60,6 +60,8 @@ RUN_ELSEWHERE = {  # by file, and what stands in it
         "test_runs_at_once.py",
         "--env=cluster",
     ),
+    r"kedro run --env=postgres.*": ("test_transaction_table.py", '"run", "--env=postgres"'),
+    r"kedro run --env=spark.*": ("test_spark_engine.py", 'configuration("spark"'),
     r"kedro run --env=production": ("test_production.py", '"run", "--env=production"'),
     r"kedro run --pipelines=reporting": ("test_report_alone.py", "--pipelines=reporting"),
     r"kedro run --from-nodes=draw_figures": ("test_viz.py", "--from-nodes=draw_figures"),

@@ -36,7 +36,9 @@ DATASET_TYPES = frozenset(
         f"{_OURS}.registered_fleet.RegistrationDataset",
         f"{_OURS}.run_info.RunInfoDataset",
         f"{_OURS}.run_record.RunRecordDataset",
+        f"{_OURS}.spark_engine.SparkFilesDataset",
         f"{_OURS}.store_runs.StoreRunsDataset",
+        f"{_OURS}.transaction_table.TransactionTableDataset",
         f"{_OURS}.transactions.TransactionFilesDataset",
     }
 )

@@ -100,10 +100,10 @@ def test_type_that_is_no_name_of_ours_is_refused(entry):
 
 
 def test_every_type_that_is_allowed_is_used_and_the_other_way_round(opened):
-    catalog = opened().config_loader["catalog"]
     used = set()
-    for entry in catalog.values():
-        used |= {entry["type"], entry.get("dataset", entry)["type"]}
+    for env in (None, "postgres", "spark"):
+        for entry in opened(env=env).config_loader["catalog"].values():
+            used |= {entry["type"], entry.get("dataset", entry)["type"]}
     assert used == DATASET_TYPES
 
 

@@ -29,26 +29,63 @@ REGULAR, INTERMITTENT, SHORT, DORMANT = "regular", "intermittent", "short", "dor
 LAST_RECORD = "last_record"
 
 
-def store_days(rows: ir.Table, rejected: ir.Table) -> ir.Table:
-    """A row per store and day with at least one transaction.
+def exact_days(rows: ir.Table, rejected: ir.Table) -> ir.Table:
+    """A row per store and day with at least one transaction, before its sum becomes a float.
 
     Args:
         rows: `record, partner_code, store_code, date, amount, flaw` as `classify` returns them.
         rejected: `record` of the rows that are usable by themselves and quarantined nevertheless.
 
     Returns:
-        `store_id, partner_code, store_code, date, y` (target units), `transactions` (rows),
+        `partner_code, store_code, date, y` (target units, an exact decimal), `transactions` (rows),
         `last_record` (the highest record of the day).
     """
     kept = rows.filter(rows[FLAW] == USABLE).anti_join(rejected, RECORD)
-    days = kept.group_by(c.PARTNER_CODE, c.STORE_CODE, c.DATE).aggregate(
+    return kept.group_by(c.PARTNER_CODE, c.STORE_CODE, c.DATE).aggregate(
         **{
-            c.Y: kept[VALUE].sum().cast("float64"),
+            c.Y: kept[VALUE].sum().cast("decimal(38, 6)"),
             c.TRANSACTIONS: kept.count(),
             LAST_RECORD: kept[RECORD].max(),
         }
     )
-    return days.mutate(**{c.STORE_ID: days[c.PARTNER_CODE] + "_" + days[c.STORE_CODE]})
+
+
+def finished_days(days: ir.Table) -> ir.Table:
+    """The same with `store_id`, and `y` as a float; engines round large sums in different ways.
+
+    Args:
+        days: see `exact_days`.
+    """
+    return days.mutate(
+        **{
+            c.Y: days[c.Y].cast("float64"),
+            c.STORE_ID: days[c.PARTNER_CODE] + "_" + days[c.STORE_CODE],
+        }
+    )
+
+
+def store_days(rows: ir.Table, rejected: ir.Table) -> ir.Table:
+    """A row per store and day with at least one transaction.
+
+    Args:
+        rows: see `exact_days`.
+        rejected: see `exact_days`.
+
+    Returns:
+        `store_id, partner_code, store_code, date, y` (target units), `transactions` (rows),
+        `last_record` (the highest record of the day).
+    """
+    return finished_days(exact_days(rows, rejected))
+
+
+def naming_records(days: ir.Table) -> ir.Table:
+    """`record` of every store's latest row, whose names the store has.
+
+    Args:
+        days: see `store_days`.
+    """
+    latest = days.group_by(c.STORE_ID).aggregate(**{RECORD: days[LAST_RECORD].argmax(days[c.DATE])})
+    return latest.select(RECORD)
 
 
 def check_store_ids(days: ir.Table) -> None:
@@ -135,7 +172,7 @@ def store_table(
 
     Args:
         days: see `store_days`.
-        rows: `record, labels` as `classify` returns them.
+        rows: `record, labels` as `classify` returns them; at least those of `naming_records`.
         min_samples: with fewer active days (days with a transaction) a store is short.
         dormant_days: without a transaction in the last so many days it is dormant.
         intermittent_zero_share: from this share of days with y = 0 on it is intermittent.

@@ -1,7 +1,7 @@
 """Raw rows of text to typed rows, each of them either usable or with the reason why not.
 
-Everything here is an Ibis expression; the only function of DuckDB's own is `strlen`. One row has
-one reason: the first that applies in the order of `REASONS`. Amounts are exact decimals with six
+Everything here is an Ibis expression, the same on every engine (`core/casts`). One row has one
+reason: the first that applies in the order of `REASONS`. Amounts are exact decimals with six
 places, because sums of floats would depend on the order of the rows.
 """
 
@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
-from functools import cache
 from typing import TYPE_CHECKING
 
+from lifemiles_forecasting.core import casts
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.config import DataSettings
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
+
+    Step = Callable[[ir.Table], ir.Table]
 
 UNREADABLE = "unreadable line"
 WRONG_ENCODING = "bytes outside the encoding"
@@ -50,38 +52,14 @@ REASONS = (
 FLAW_TYPE = "int16"  # wider than Ibis takes the literals for, so that the cast is written
 USABLE, AFTER_AS_OF = 0, -1  # values of the column `flaw` that are no reason
 
-AMOUNT = "decimal(18, 6)"  # so |amount| < 1e12, and a sum of them is exact
+AMOUNT = casts.AMOUNT
 LABEL_BREAK = "\x1f"  # ASCII's unit separator
 LABELS = (c.PARTNER_NAME, c.STORE_NAME, c.COUNTRY, c.CITY)
 RECORD, FLAW, ACTIVITY, TEXTS, VALUE = "record", "flaw", "activity_id", "labels", "amount"
 CODES = (c.PARTNER_CODE, c.STORE_CODE, ACTIVITY, "transaction_type")  # text, stripped
-NUMBERED = r"^(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})([ T].*)?$"
-BLANK = r"[\s\x{a0}\x{1680}\x{2000}-\x{200b}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}\x{feff}]+"
-OUTER = rf"^{BLANK}|{BLANK}$"
-THOUSANDS = {" ": r"[ \x{a0}\x{202f}]", "'": "['’]"}  # patterns of marks with several forms
-TIME = r"^[ T]\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?(Z|UTC|[+-]\d{2}:?(\d{2})?))?$"
-
-
-@cache
-def _octets() -> Callable[[ir.StringValue], ir.IntegerValue]:
-    """DuckDB's function for the bytes of a text in UTF-8; Ibis has none of its own."""
-    import ibis
-
-    @ibis.udf.scalar.builtin
-    def strlen(text: str) -> int: ...
-
-    return strlen
-
-
-def _beyond_ascii(text: ir.StringValue) -> ir.BooleanValue:
-    return _octets()(text) != text.length()
-
-
-def _bare(text: ir.StringValue) -> ir.StringValue:
-    """Text without outer white space of any script, byte-order marks and the like."""
-    import ibis
-
-    return ibis.ifelse(_beyond_ascii(text), text.re_replace(OUTER, ""), text.strip())
+NUMBERED = r"^([0-9]{1,2})[/.-]([0-9]{1,2})[/.-]([0-9]{4})([ T].*)?$"
+THOUSANDS = {" ": "[ \xa0\u202f]", "'": "['’]"}  # patterns of marks with several forms
+TIME = "^[ T][0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?( ?(Z|UTC|[+-][0-9]{2}:?([0-9]{2})?))?$"
 
 
 def _stripped(text: ir.StringValue) -> ir.StringValue:
@@ -89,15 +67,15 @@ def _stripped(text: ir.StringValue) -> ir.StringValue:
     import ibis
 
     # looking for white space first costs a quarter of stripping every row
-    spaced = text.contains(" ") | text.contains("\t") | _beyond_ascii(text)
-    return ibis.ifelse(spaced, _bare(text), text).nullif("")
+    spaced = text.contains(" ") | text.contains("\t") | casts.beyond_ascii(text)
+    return ibis.ifelse(spaced, casts.bare(text), text).nullif("")
 
 
 def _iso(text: ir.StringValue, order: str) -> ir.StringValue:
     """Bring a written date into the form `YYYY-MM-DD`; null where it is none."""
     import ibis
 
-    common, text = text, _bare(text)
+    common, text = text, casts.bare(text)
     fence, again, rest = text.substr(4, 1), text.substr(7, 1), text.substr(10)
     dashed = (fence == again) & fence.isin(["-", "/"])
     timed = (text.length() == 10) | rest.re_search(TIME)
@@ -106,18 +84,18 @@ def _iso(text: ir.StringValue, order: str) -> ir.StringValue:
     cases = [
         (common.like("____-__-__"), common),  # first, so that nothing else is computed for it
         (dashed & timed, head),
-        (text.re_search(r"^\d{8}$"), compact),
+        (text.re_search("^[0-9]{8}$"), compact),
     ]
     if order != "ymd":
         day, month = (1, 2) if order == "dmy" else (2, 1)
         parts = [text.re_extract(NUMBERED, i).lpad(2, "0") for i in range(4)]
-        time = text.re_extract(NUMBERED, 4)
+        time = text.re_extract(NUMBERED, 4).fill_null("")
         matched = text.re_search(NUMBERED) & ((time == "") | time.re_search(TIME))
         cases.append((matched, parts[3] + "-" + parts[month] + "-" + parts[day]))
     return ibis.cases(*cases)
 
 
-def with_day(table: ir.Table, column: str, order: str) -> ir.Table:
+def with_day(table: ir.Table, column: str, order: str, step: Step) -> ir.Table:
     """Add the column `date`: the written local date, null where it is of no accepted form.
 
     Args:
@@ -125,10 +103,10 @@ def with_day(table: ir.Table, column: str, order: str) -> ir.Table:
             offset may follow), `YYYY/MM/DD` or `YYYYMMDD`.
         column: its name.
         order: with `dmy` or `mdy` also `DD/MM/YYYY` or `MM/DD/YYYY` (separators `/`, `-`, `.`).
+        step: see `classify`.
     """
-    # one step at a time: the engine would compute a nested expression again at each mention
-    table = table.mutate(iso=_iso(table[column], order))
-    return table.mutate(**{c.DATE: table.iso.try_cast("date")}).drop("iso")
+    table = step(table.mutate(iso=_iso(table[column], order)))
+    return table.mutate(**{c.DATE: casts.day(table.iso)}).drop("iso")
 
 
 def _number(text: ir.StringValue, settings: DataSettings) -> ir.StringValue:
@@ -136,8 +114,8 @@ def _number(text: ir.StringValue, settings: DataSettings) -> ir.StringValue:
     import ibis
 
     if settings.thousands:
-        mark, point = THOUSANDS.get(settings.thousands, rf"\{settings.thousands}"), settings.decimal
-        grouped = text.re_search(rf"^[+-]?\d{{1,3}}({mark}\d{{3}})+(\{point}\d*)?$")
+        mark, point = THOUSANDS.get(settings.thousands, f"[{settings.thousands}]"), settings.decimal
+        grouped = text.re_search(f"^[+-]?[0-9]{{1,3}}({mark}[0-9]{{3}})+([{point}][0-9]*)?$")
         text = ibis.ifelse(grouped, text.re_replace(mark, ""), text)
     if settings.decimal == ",":
         return ibis.ifelse(text.contains("."), None, text.replace(",", "."))
@@ -146,22 +124,20 @@ def _number(text: ir.StringValue, settings: DataSettings) -> ir.StringValue:
 
 def _exact(text: ir.StringValue, settings: DataSettings) -> ir.DecimalValue:
     """The exact amount; null where the text is none or is out of range."""
-    direct = _number(text, settings).try_cast(AMOUNT)
     # white space is looked for only where the text as it is will not do
-    return direct.coalesce(_number(_bare(text), settings).try_cast(AMOUNT))
+    direct = casts.amount(_number(text, settings))
+    return direct.coalesce(casts.amount(_number(casts.bare(text), settings)))
 
 
 def _flaw_of(text: ir.StringValue, settings: DataSettings) -> ir.IntegerValue:
     """The index in REASONS of what is wrong with an amount; null if nothing is."""
     import ibis
 
-    value = _number(_bare(text), settings).try_cast("float64")
-    # some engines read 1_000 as a number
-    wrong = value.isnull() | value.isnan() | text.contains("_")
+    number = _number(casts.bare(text), settings)
     return ibis.cases(
-        (_bare(text).nullif("").isnull(), REASONS.index(MISSING_AMOUNT)),
-        (wrong, REASONS.index(NOT_A_NUMBER)),
-        (value.isinf(), REASONS.index(INFINITE)),
+        (casts.bare(text).nullif("").isnull(), REASONS.index(MISSING_AMOUNT)),
+        (~casts.is_number(number).fill_null(False), REASONS.index(NOT_A_NUMBER)),
+        (casts.is_infinite(number), REASONS.index(INFINITE)),
         (_exact(text, settings).isnull(), REASONS.index(IMPLAUSIBLE)),
     )
 
@@ -178,29 +154,29 @@ def _amount(
     if target != "billings" or not {"miles", "mile_price"} <= set(table.columns):
         return single(target)
     (miles, miles_flaw), (price, price_flaw) = single("miles"), single("mile_price")
-    product = (miles.cast("float64") * price.cast("float64")).try_cast(AMOUNT)
+    product = casts.product(miles, price)
     too_large = ibis.ifelse(product.isnull(), REASONS.index(IMPLAUSIBLE), None)
     flaw = ibis.least(miles_flaw, price_flaw).coalesce(too_large)
     if "billings" not in table.columns:
         return product, flaw
     billed, billed_flaw = single("billings")
-    empty = _bare(table["billings"]).nullif("").isnull()
+    empty = casts.bare(table["billings"]).nullif("").isnull()
     return (
         billed.coalesce(ibis.ifelse(empty, product, None)),
         ibis.ifelse(empty, flaw, billed_flaw),
     )
 
 
-def _with_amount(table: ir.Table, target: str, settings: DataSettings) -> ir.Table:
+def _with_amount(table: ir.Table, target: str, settings: DataSettings, step: Step) -> ir.Table:
     """Add the target's `amount`; null where there is none that can be used."""
     import ibis
 
-    amount = _amount(table, target, settings)[0]
     if target not in table.columns:
-        return table.mutate(**{VALUE: amount})
+        return table.mutate(**{VALUE: _amount(table, target, settings)[0]})
     # one step for what nearly every row needs; a choice, as DuckDB computes parts of a coalesce
     # that stand in it twice for every row
-    table = table.mutate(direct=_number(table[target], settings).try_cast(AMOUNT))
+    table = step(table.mutate(direct=casts.amount(_number(table[target], settings))))
+    amount = _amount(table, target, settings)[0]
     chosen = ibis.ifelse(table["direct"].notnull(), table["direct"], amount)
     return table.mutate(**{VALUE: chosen})
 
@@ -228,24 +204,35 @@ def _flaw(
     if as_of is not None:
         cases.insert(0, ((day > ibis.literal(as_of)).fill_null(False), ibis.literal(AFTER_AS_OF)))
     last = ibis.literal(today if as_of is None else min(today, as_of))
-    plain = ~table[target].contains("_") if target in table.columns else ibis.literal(False)
     # nearly every row is sound: to see that first saves the other checks
-    sound = coded & day.between(floor, last) & table[VALUE].notnull() & plain & known
+    sound = coded & day.between(floor, last) & table[VALUE].notnull() & known
     why = _amount(table, target, settings)[1].coalesce(USABLE)
     return ibis.cases((sound, USABLE), *cases, else_=why).cast(FLAW_TYPE)
 
 
+def _as_it_is(table: ir.Table) -> ir.Table:
+    return table
+
+
 def classify(
-    texts: ir.Table, settings: DataSettings, target: str, as_of: date | None, today: date
+    texts: ir.Table,
+    settings: DataSettings,
+    target: str,
+    as_of: date | None,
+    today: date,
+    step: Step = _as_it_is,
 ) -> ir.Table:
     """Turn one file's rows of text into typed rows, in the same form for every file.
 
     Args:
-        texts: the file's columns of text that are known, by canonical name.
+        texts: the file's columns of text that are known, by canonical name; `record` and `file`
+            are handed on where they are there.
         settings: forms of numbers and dates, floor, accepted transaction types.
         target: the amount that is read, in its own units.
         as_of: rows dated later are set apart, whatever else is wrong with them.
         today: rows dated later (and not after `as_of`) are dated in the future.
+        step: what keeps an engine from computing a column again wherever a later one mentions it;
+            that `mutate` ends there is enough for DuckDB and Spark.
 
     Returns:
         `date, partner_code, store_code, amount, activity_id, labels` (the four LABELS in one
@@ -263,11 +250,12 @@ def classify(
     )
     if ACTIVITY not in codes:
         table = table.mutate(**{ACTIVITY: ibis.null("string")})
-    table = with_day(table, settings.date_column, settings.date_order)
-    table = _with_amount(table, target, settings)
+    table = with_day(table, settings.date_column, settings.date_order, step)
+    table = step(_with_amount(table, target, settings, step))
     flaw = _flaw(table, settings, target, as_of, today)
+    carried = [name for name in (RECORD, c.FILE) if name in texts.columns]
     return table.select(
-        c.DATE, c.PARTNER_CODE, c.STORE_CODE, VALUE, ACTIVITY, TEXTS, **{FLAW: flaw}
+        *carried, c.DATE, c.PARTNER_CODE, c.STORE_CODE, VALUE, ACTIVITY, TEXTS, **{FLAW: flaw}
     )
 
 
@@ -327,7 +315,7 @@ def settle(rows: ir.Table, keep: Callable[[ir.Table], ir.Table]) -> ir.Table:
     import ibis
 
     def flawed(records: ir.Table, reason: str) -> ir.Table:
-        flaw = ibis.literal(REASONS.index(reason), type=FLAW_TYPE)
+        flaw = ibis.literal(REASONS.index(reason)).cast(FLAW_TYPE)
         return records.select(RECORD, **{FLAW: flaw})
 
     duplicate = keep(duplicates(rows))

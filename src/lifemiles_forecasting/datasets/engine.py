@@ -7,24 +7,24 @@ import re
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from lifemiles_forecasting.core.errors import InputError
 from lifemiles_forecasting.datasets import csv_records, text_files
+from lifemiles_forecasting.datasets.reading import Classify, Columns
 
 if TYPE_CHECKING:
+    import ibis
     import ibis.expr.types as ir
     from ibis.backends.duckdb import Backend
 
+PER_FILE = 10_000_000_000  # records of one file; `record` = file's place * PER_FILE + row
 VIEW = "{view}"  # stands for the name of a file's view in a query
 # DuckDB would take such a path for a pattern, or has no text for its bytes
 SPECIAL = re.compile(r"[*?\[\ud800-\udfff]")
-
-Columns = Callable[[list[str], str], Mapping[str, int]]
-Classify = Callable[["ir.Table"], "ir.Table"]
 
 
 class Form(NamedTuple):
@@ -84,6 +84,32 @@ class Engine:
         self._tables += 1
         return self.connection.create_table(f"kept_{self._tables}", expression)
 
+    def scratch(self, ending: str) -> Path:
+        """A path of its own for a file that is not needed any more when this process ends."""
+        self._tables += 1
+        return self._scratch / f"{self._tables}{ending}"
+
+    def load_csv(self, path: Path, schema: ibis.Schema) -> ir.Table:
+        """A file that another database has written: quoted text, null where there is nothing.
+
+        Args:
+            path: it has no header.
+            schema: names and types of its columns.
+        """
+        from ibis.backends.sql.datatypes import DuckDBType
+
+        self._tables += 1
+        return self.connection.read_csv(
+            str(path),
+            table_name=f"loaded_{self._tables}",
+            columns={name: DuckDBType.to_string(kind) for name, kind in schema.items()},
+            header=False,
+            delim=",",
+            quote='"',
+            escape='"',
+            allow_quoted_nulls=False,
+        )
+
     def scan(self, path: Path, separator: str, width: int) -> tuple[ir.Table, str]:
         """All columns of a file as text; the name of the table of what could not be read."""
         self._tables += 1
@@ -133,23 +159,21 @@ class Engine:
         """Where the database finds a file in UTF-8, and whether it has control bytes."""
         controls = text_files.check_bytes(path)
         text_files.check_format(path, encoding)
-        self._tables += 1
         if encoding != "utf-8":
-            copy = self._scratch / f"{self._tables}.csv"
+            copy = self.scratch(".csv")
             with copy.open("wb") as sink:
                 text_files.to_utf8(path, encoding, sink)
             return copy, text_files.check_bytes(copy)
         if not SPECIAL.search(str(path)):
             return path, controls
         ending = ".csv.gz" if path.suffix.lower() == ".gz" else ".csv"
-        link = self._scratch / f"{self._tables}{ending}"
+        link = self.scratch(ending)
         link.symlink_to(path.absolute())
         return link, controls
 
     def mend(self, path: Path, separator: str, width: int) -> tuple[Path, csv_records.Survey]:
         """A copy of a damaged file's readable records, and the account of the others."""
-        self._tables += 1
-        copy = self._scratch / f"{self._tables}.csv"
+        copy = self.scratch(".csv")
         with copy.open("w", encoding="utf-8", newline="") as sink:
             return copy, csv_records.survey(path, separator, width, sink)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,24 +9,18 @@ from kedro.io import AbstractDataset, DatasetError
 
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.errors import InputError
-from lifemiles_forecasting.core.transactions import RECORD, count_rows, flawed_rows
-from lifemiles_forecasting.datasets import csv_records
-from lifemiles_forecasting.datasets.engine import Classify, Columns, Engine, FileRows, Form
+from lifemiles_forecasting.core.transactions import RECORD, flawed_rows
+from lifemiles_forecasting.datasets.engine import PER_FILE, Engine, FileRows, Form
+from lifemiles_forecasting.datasets.quarantine import file_quarantine, line_numbers, raw_values
+from lifemiles_forecasting.datasets.reading import Classify, Columns, Reading, Step
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
     import pandas as pd
 
-PER_FILE = 10_000_000_000  # records of one file; `record` = file's place * PER_FILE + row
 
-
-class Reading:
-    """The typed rows of all files, and the way back to their raw values.
-
-    Attributes:
-        files: what was read, by name.
-        rows: `record` (rising with file and line), `file` and the typed columns of all files.
-    """
+class FilesReading(Reading):
+    """The files of a folder in the embedded database."""
 
     def __init__(self, engine: Engine, files: list[FileRows]) -> None:
         import ibis
@@ -47,90 +39,27 @@ class Reading:
         )
 
     def keep(self, expression: ir.Table) -> ir.Table:
-        """Compute an expression once and keep the result in the database."""
+        """As every reading does it."""
         return self._engine.store(expression)
 
-    def counts(self, rejected: ir.Table) -> list[dict[str, Any]]:
-        """`file, rows_in, rows_used, rows_after_as_of` of every file.
+    def fetch(self, expression: ir.Table, finish: Step) -> ir.Table:
+        """As every reading does it."""
+        return self._engine.store(finish(expression))
 
-        Args:
-            rejected: see `core.transactions.settle`.
-        """
-        found = count_rows(self.rows, rejected).to_pandas().set_index(c.FILE)
-        counted = found.reindex([file.name for file in self.files], fill_value=0)
-        return [
-            {
-                "file": file.name,
-                "rows_in": file.rows + len(file.unreadable) - int(after),
-                "rows_used": int(used),
-                "rows_after_as_of": int(after),
-            }
-            for file, used, after in zip(
-                self.files, counted["rows_used"], counted["rows_after_as_of"], strict=True
-            )
-        ]
+    def naming_rows(self, days: ir.Table) -> ir.Table:
+        """As every reading does it."""
+        return self.rows
 
     def quarantine(self, rejected: ir.Table) -> pd.DataFrame:
-        """Every row that is not used: `file, line, reason, raw`, sorted by file and line.
-
-        `raw` is the JSON of the row's values by column name, or the line itself where it could
-        not be read.
-
-        Args:
-            rejected: see `core.transactions.settle`.
-        """
-        import pandas as pd
-
+        """As every reading does it."""
         flawed = self.keep(flawed_rows(self.rows, rejected)).to_pandas().sort_values(RECORD)
-        parts = []
-        for place, (file, records) in enumerate(self._by_file(flawed)):
-            rows = records[RECORD].to_numpy() - place * PER_FILE
-            found = {
-                c.LINE: _line_numbers(file, rows),
-                c.REASON: records[c.REASON],
-                c.RAW: _raw_values(file, rows),
-            }
-            lines = pd.DataFrame(file.unreadable, columns=[c.LINE, c.RAW, c.REASON])
-            both = pd.concat([pd.DataFrame(found), lines]).sort_values(c.LINE)
-            parts.append(both.assign(**{c.FILE: file.name}))
-        types = {c.FILE: "str", c.LINE: "int64", c.REASON: "str", c.RAW: "str"}
-        return pd.concat(parts, ignore_index=True)[list(c.QUARANTINE)].astype(types)
-
-    def _by_file(self, flawed: pd.DataFrame) -> list[tuple[FileRows, pd.DataFrame]]:
         place = flawed[RECORD] // PER_FILE
-        return [(file, flawed[place == i]) for i, file in enumerate(self.files)]
-
-
-def _raw_values(file: FileRows, rows: Any) -> list[str]:
-    """The values of some rows (ascending) as JSON, read from the file again."""
-    import ibis
-
-    if not len(rows):
-        return []
-    wanted = ibis.memtable({"row": rows})
-    numbered = file.texts.mutate(row=ibis.row_number())
-    found = numbered.semi_join(wanted, "row").order_by("row").drop("row").to_pyarrow()
-    names = [name or f"column {i + 1}" for i, name in enumerate(file.header)]
-    values = zip(*(column.to_pylist() for column in found.columns), strict=True)
-    return [
-        json.dumps({k: v or "" for k, v in zip(names, row, strict=True)}, ensure_ascii=False)
-        for row in values
-    ]
-
-
-def _line_numbers(file: FileRows, rows: Any) -> Any:
-    """The lines on which some rows begin; the header is line 1."""
-    import numpy as np
-
-    if not len(rows):
-        return rows
-    starts = None if file.survey is None else file.survey.starts
-    if starts is None and csv_records.count_lines(file.path) != file.rows + 1:
-        # blank lines, or records over several lines
-        with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
-            found = csv_records.survey(file.path, file.separator, len(file.header), nowhere)
-        starts = found.starts if len(found.starts) == file.rows else None
-    return rows + 2 if starts is None else np.array(starts)[rows]
+        parts = [(file, flawed[place == i]) for i, file in enumerate(self.files)]
+        looked_up = [(file, part, part[RECORD].to_numpy() % PER_FILE) for file, part in parts]
+        return file_quarantine(
+            (file, part[c.REASON], line_numbers(file, rows), raw_values(file, rows))
+            for file, part, rows in looked_up
+        )
 
 
 class TransactionFiles:
@@ -165,7 +94,9 @@ class TransactionFiles:
             raise InputError(f"no .csv or .csv.gz file in {self.folder}", "at least one", hint)
         return paths
 
-    def read(self, separator: str, encoding: str, columns: Columns, classify: Classify) -> Reading:
+    def read(
+        self, separator: str, encoding: str, columns: Columns, classify: Classify
+    ) -> FilesReading:
         """Read every file into typed rows, in the order of their names.
 
         Args:
@@ -179,7 +110,7 @@ class TransactionFiles:
         """
         paths, form = self.paths(), Form(separator, encoding)
         engine = Engine(self._memory_limit)
-        return Reading(engine, [engine.read(path, form, columns, classify) for path in paths])
+        return FilesReading(engine, [engine.read(path, form, columns, classify) for path in paths])
 
 
 def _is_csv(path: Path) -> bool:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from lifemiles_forecasting.datasets.events import EventFile
-    from lifemiles_forecasting.datasets.transactions import Reading, TransactionFiles
+    from lifemiles_forecasting.datasets.reading import Reading, Transactions
 
 logger = logging.getLogger(__name__)
 
@@ -38,9 +38,9 @@ def read_events(events: EventFile) -> pd.DataFrame:
 
 
 def read_transactions(
-    files: TransactionFiles, data_processing: dict[str, Any], target: str, as_of: Any
+    source: Transactions, data_processing: dict[str, Any], target: str, as_of: Any
 ) -> tuple[Reading, ir.Table]:
-    """Typed rows of all files, and those of them that are not usable beside the others.
+    """Typed rows of all transactions, and those that are not usable beside the others.
 
     Raises:
         InputError: a file cannot be read, or has not the columns that the target needs.
@@ -52,7 +52,7 @@ def read_transactions(
     settings = parse(DataSettings, data_processing)
     limit = None if as_of is None else date.fromisoformat(str(as_of))
     today = date.today()
-    reading = files.read(
+    reading = source.read(
         settings.separator,
         settings.encoding,
         columns=partial(resolve_columns, settings=settings, target=target),
@@ -88,14 +88,14 @@ def trust_rows(
     from lifemiles_forecasting.core.balance import check_balance, check_share
     from lifemiles_forecasting.core.columns import TRANSACTIONS
     from lifemiles_forecasting.core.file_checks import check_date_order, check_forms, check_repeats
-    from lifemiles_forecasting.core.panel import check_store_ids, store_days
+    from lifemiles_forecasting.core.panel import check_store_ids, exact_days, finished_days
 
     settings = parse(DataSettings, data_processing)
     where = f"{data_root}/02_intermediate/quarantine.parquet"
     check_date_order(transactions.rows, quarantine, settings)
     check_forms(row_counts, quarantine, settings.max_quarantined_share, where)
     check_share(row_counts, quarantine, settings.max_quarantined_share, where)
-    days = transactions.keep(store_days(transactions.rows, rejected))
+    days = transactions.fetch(exact_days(transactions.rows, rejected), finished_days)
     check_balance(row_counts, quarantine, int(days[TRANSACTIONS].sum().execute()))
     check_store_ids(days)
     check_repeats(transactions.rows, settings)
@@ -114,7 +114,7 @@ def build_panel(
     settings = parse(DataSettings, data_processing)
     stores = store_table(
         store_days,
-        transactions.rows,
+        transactions.naming_rows(store_days),
         min_samples,
         settings.dormant_days,
         settings.intermittent_zero_share,
