@@ -41,13 +41,16 @@ run: $(STAMP)  ## train, backtest, forecast and report on data/01_raw/transactio
 quick: $(STAMP)  ## the same, smaller and faster, to try things out
 	kedro run --env=quick
 
-# 450 MB that nothing but these tests needs; where it cannot be got they are skipped and say so
-SPARK = $(VENV)/.spark
+# 450 MB that nothing but these tests needs, beside the other packages because MLflow imports it at
+# every start where it is among them; where it cannot be got the tests are skipped and say so
+SPARK = $(VENV)/spark
+into = --quiet --require-hashes --no-deps --target $(SPARK) --requirement $<
 
-$(SPARK): tests/requirements-spark.lock $(STAMP)
-	@$(call install,$(VENV),$<) && touch $@ || echo "Spark could not be installed: its tests are skipped." >&2
+$(SPARK)/.installed: tests/requirements-spark.lock $(STAMP)
+	@($(BIN)/uv pip install --python $(BIN)/python $(into) || $(BIN)/python -m pip install $(into)) \
+	  && touch $@ || echo "Spark could not be installed: its tests are skipped." >&2
 
-test: $(STAMP) $(SPARK)  ## all tests with coverage
+test: $(STAMP) $(SPARK)/.installed  ## all tests with coverage
 	@sh tests/setup_system.sh
 	pytest --cov --cov-report=term --numprocesses=auto --maxprocesses=4 --dist=loadfile
 

@@ -193,6 +193,7 @@ def postgres() -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def spark() -> Iterator[dict[str, str]]:
     """Settings of the one Spark session of this process, which ends with the tests."""
+    sys.path.append(str(Path(sys.prefix) / "spark"))  # where `make test` puts it
     pyspark = pytest.importorskip("pyspark.sql", reason="the Python package pyspark is missing")
     if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
         pytest.skip("Java is missing; as root, tests/setup_system.sh installs Debian's")
