@@ -22,7 +22,7 @@ BASELINE = Path(__file__).with_name("guard.json")
 SLOWER = 1.5  # times its baseline: a stage that is to be looked at
 TURNS = 3
 HORIZON = 28
-TRACKED = 40  # nested runs
+TRACKED = 30  # nested runs
 
 Work = Callable[[], object]
 
@@ -39,7 +39,7 @@ def reading(folder: Path) -> tuple[Work, Work]:
 
     raw = folder / "raw"
     pipeline = create_pipeline().filter(to_nodes=["data_processing.build_panel"])
-    scale.write_rows(raw, rows=300_000, months=2)
+    scale.write_rows(raw, rows=200_000, months=2)
     parameters = OmegaConf.load(PROJECT / "conf" / "base" / "parameters_data_processing.yml")
     given = {
         "raw_transactions": TransactionFiles(raw, "1200MB"),
@@ -65,7 +65,7 @@ def features(_: Path) -> tuple[Work, Work]:
     from lifemiles_forecasting.core.rows import collect
     from lifemiles_forecasting.core.synthetic import generate_series
 
-    series = generate_series(60, 400).series
+    series = generate_series(40, 300).series
     calendar = Calendar.of(series, HORIZON, HolidaySettings(), None)
     rows = collect(series, calendar, HORIZON, None)
     numbers = np.random.default_rng(0).random(rows.X.size)
@@ -78,7 +78,7 @@ def training(_: Path) -> tuple[Work, Work]:
     from lifemiles_forecasting.core.study import build_study, prepare
     from lifemiles_forecasting.core.synthetic import generate_series, small_settings
 
-    made = generate_series(16, 300).series
+    made = generate_series(10, 250).series
     chosen, attempted = prepare(made, HORIZON, 56, None)
     study = build_study(chosen, attempted, HORIZON, small_settings(n_windows=2), 7, 56)
     known = np.isfinite(study.rows.y)

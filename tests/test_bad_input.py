@@ -111,28 +111,10 @@ def test_too_few_days_for_the_horizon(refused):
     assert line.startswith("Error: found 122 days of data, 2017-09-01 to 2017-12-31; expected")
 
 
-def test_unknown_parameter(refused):
-    line = refused("max_store=5")
-    assert line.startswith("Error: found an unknown parameter 'max_store'; expected one of as_of, ")
-    assert line.endswith("Did you mean 'max_stores'?")
-
-
 def test_unknown_nested_parameter(refused):
     line = refused("modeling.n_window=5")
     assert "found an unknown parameter 'modeling.n_window'" in line
     assert line.endswith("Did you mean 'n_windows'?")
-
-
-@pytest.mark.parametrize(
-    ("given", "found"),
-    [
-        ("target=sales", "parameter 'target' = 'sales'"),
-        ("horizon=0", "parameter 'horizon' = 0"),
-        ("as_of=yesterday", "parameter 'as_of' = 'yesterday'"),
-    ],
-)
-def test_values_that_cannot_be_used(refused, given, found):
-    assert refused(given).startswith(f"Error: found {found}; expected ")
 
 
 def test_tracking_server_that_is_not_there(refused):
