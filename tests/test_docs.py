@@ -38,7 +38,7 @@ RUN_HERE = [
     r"make help",
 ]
 RUN_ELSEWHERE = {  # by file, and what stands in it
-    r"kedro tracking replay": ("test_production.py", '"tracking", "replay"'),
+    r"kedro tracking replay": ("test_store_goes_away.py", '"tracking", "replay"'),
     r"kedro run --params=resume=false": ("test_run_parameters.py", '"resume": False'),
     r"kedro run( --env=quick.*)?": ("conftest.py", '"run", "--env=quick"'),
     r"kedro run --params=(max_stores|as_of|target)=.*": ("test_run_parameters.py", "max_stores"),

@@ -55,7 +55,7 @@ def nightly(few_stores, tmp_path_factory, copy_project):
     """Run the nightly job against a store; the address may hold credentials."""
 
     def run(address, experiment, **variables):
-        project = copy_project(tmp_path_factory.mktemp("nightly"))
+        project = copy_project(tmp_path_factory.mktemp("nightly"), store=None)
         variables |= {"MLFLOW_TRACKING_URI": address, "LIFEMILES_EXPERIMENT": experiment}
         result = project.kedro("run", "--env=production", parameters(few_stores), **variables)
         assert result.returncode == 0, result.stderr

@@ -26,7 +26,8 @@ def run(fresh_project, few_stores, empty_store, monkeypatch):
     shutil.copy(empty_store, fresh_project.folder / "mlflow.db")
 
     def runner(env="quick", pipelines=None, **parameters):
-        given = {"raw_transactions": str(few_stores), "modeling.workers": 1, **parameters}
+        here = {"modeling.workers": 1, "modeling.store_seconds": None}
+        given = {"raw_transactions": str(few_stores), **here, **parameters}
         dotted = {name: given.pop(name) for name in [*given] if name.startswith("modeling.")}
         modeling = {name.removeprefix("modeling."): value for name, value in dotted.items()}
         nested = {"modeling": modeling, **given}
@@ -220,8 +221,7 @@ def test_a_store_that_fails_is_visible_counted_and_covered(run, monkeypatch):
         return attempt(store_id, stage, chosen, *arguments)
 
     monkeypatch.setattr(parallel, "attempt", sometimes)
-    in_this_process = {"modeling.store_seconds": None}  # where the patch is seen
-    project = run(**in_this_process, **{"modeling.max_failed_share": 0.2})
+    project = run(**{"modeling.max_failed_share": 0.2})
     failures = pd.read_csv(project.output("08_reporting/failures.csv"))
     assert set(failures["store_id"]) == {victim}
     assert set(failures["error"]) == {"ArithmeticError: no luck today"}

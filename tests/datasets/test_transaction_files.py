@@ -118,7 +118,7 @@ def check(kinds: list[str], ends_in_line_feed: bool) -> None:
             assert list(json.loads(row.raw).values()) == lines[row.line - 1].split(",")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.sampled_from(sorted(DAMAGE)), max_size=25), st.booleans())
 def test_every_row_of_a_damaged_file_ends_in_exactly_one_place(kinds, ends_in_line_feed):
     check(kinds, ends_in_line_feed)
