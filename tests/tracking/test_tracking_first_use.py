@@ -44,6 +44,23 @@ def test_a_store_with_runs_is_never_removed(database):
         assert connection.execute("SELECT count(*) FROM runs").fetchone() == (2,)
 
 
+@pytest.mark.parametrize("locking", [True, False])
+def test_a_store_that_cannot_be_looked_into_is_never_removed(database, locking, monkeypatch):
+    """Locked by another program, or damaged."""
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda path: connect(path, timeout=0.1))
+    make(database, "CREATE TABLE runs (id)", "INSERT INTO runs VALUES (1)")
+    if not locking:
+        database.write_bytes(b"no database " * 1_000)
+    before = database.read_bytes()
+    database.with_name("mlflow.db.making").touch()
+    with closing(connect(database, isolation_level=None)) as other:
+        if locking:
+            other.execute("BEGIN EXCLUSIVE")
+        with one_at_a_time(f"sqlite:///{database}"):
+            assert database.read_bytes() == before
+
+
 def test_an_error_in_a_store_that_was_there_leaves_it(database):
     first_use(database, "CREATE TABLE runs (id)")
     with pytest.raises(sqlite3.OperationalError, match="no such table"):

@@ -54,8 +54,9 @@ def one_at_a_time(uri: str, patience: float = PATIENCE_SECONDS) -> Iterator[None
 
 
 def _has_runs(path: Path) -> bool:
+    """Whether there is, or may be, a run: only a table that is missing or empty says that not."""
     with closing(sqlite3.connect(path)) as database:
         try:
             return database.execute("SELECT 1 FROM runs").fetchone() is not None
-        except sqlite3.DatabaseError:
-            return False
+        except sqlite3.DatabaseError as error:  # locked or damaged: it may hold what is dear
+            return "no such table" not in str(error)
