@@ -58,6 +58,19 @@ class Project:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(OWN_VARIABLES)}
         return {**kept, "KEDRO_DISABLE_TELEMETRY": "1", **extra}
 
+    def start(
+        self, *arguments: str, output: int = subprocess.DEVNULL, errors: int, **extra: str
+    ) -> subprocess.Popen[str]:
+        """A real command that is not waited for; the caller says where its words go."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "kedro", *arguments],
+            cwd=self.folder,
+            env=self.environment(**extra),
+            stdout=output,
+            stderr=errors,
+            text=True,
+        )
+
     def kedro(
         self, *arguments: str, timeout: float = 180, **extra: str
     ) -> subprocess.CompletedProcess[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
@@ -64,13 +63,7 @@ def kill_run(project: Any, arguments: tuple[str, ...], kill: Kill) -> None:
     """Start a run, and end it at this moment; its worker processes end with it."""
     folder = project.folder / PHASES[kill.phase]
     before, seen = seen_files(folder), set()
-    with subprocess.Popen(
-        [sys.executable, "-m", "kedro", "run", *arguments],
-        cwd=project.folder,
-        env=project.environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
+    with project.start("run", *arguments, errors=subprocess.DEVNULL) as process:
         while len(seen) < kill.files:
             seen |= seen_files(folder) - before
             with suppress(subprocess.TimeoutExpired):  # a pause, in which the run has the machine

@@ -1,7 +1,6 @@
 """Training runs whose tracking store goes away, and what is left of them."""
 
 import subprocess
-import sys
 
 from nights import FULL_QUICK
 
@@ -12,14 +11,9 @@ def parameters(few_stores):
 
 def start(project, few_stores, uri, **variables):
     """Start a run of all stores."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "kedro", "run", f"--env={FULL_QUICK}", parameters(few_stores)],
-        cwd=project.folder,
-        env=project.environment(MLFLOW_TRACKING_URI=uri, **variables),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    command = ("run", f"--env={FULL_QUICK}", parameters(few_stores))
+    pipes = {"output": subprocess.PIPE, "errors": subprocess.STDOUT}
+    return project.start(*command, MLFLOW_TRACKING_URI=uri, **pipes, **variables)
 
 
 def said_until(run, words):

@@ -1,7 +1,6 @@
 """Runs at the same time in one project, and what changes no forecast: who trains, and order."""
 
 import subprocess
-import sys
 from collections import Counter
 
 import pandas as pd
@@ -39,14 +38,7 @@ def start(project, workers, source, scheduler):
         given = "--env=cluster", f"--params={values},modeling.scheduler={scheduler}"
     else:
         given = f"--env={FULL_QUICK}", f"--params={values},modeling.workers={workers}"
-    return subprocess.Popen(
-        [sys.executable, "-m", "kedro", "run", *given],
-        cwd=project.folder,
-        env=project.environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return project.start("run", *given, errors=subprocess.PIPE)
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
-from lifemiles_forecasting.core.errors import FullDiskError
+from lifemiles_forecasting.core.errors import FullDiskError, causes
 
 _NUMBERS = (errno.ENOSPC, errno.EDQUOT)
 # DuckDB, SQLite within MLflow, and Arrow raise errors of their own
@@ -25,7 +25,7 @@ def full_disk(error: BaseException, folders: Iterable[Path]) -> FullDiskError | 
     Returns:
         What to say instead; nothing for any other error.
     """
-    if not any(map(_is_full, _causes(error))):
+    if not any(map(_is_full, causes(error))):
         return None
     known = sorted({_there(folder) for folder in (*folders, Path(tempfile.gettempdir()))})
     room = ", ".join(f"{folder}: {shutil.disk_usage(folder).free:,} bytes" for folder in known)
@@ -39,13 +39,6 @@ def full_disk(error: BaseException, folders: Iterable[Path]) -> FullDiskError | 
 
 def _there(folder: Path) -> Path:
     return next(path for path in (folder, *folder.parents) if path.exists())
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    seen: BaseException | None = error
-    while seen is not None:
-        yield seen
-        seen = seen.__cause__ or seen.__context__
 
 
 def _is_full(error: BaseException) -> bool:

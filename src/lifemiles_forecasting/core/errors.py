@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -58,3 +59,11 @@ class LeakError(ForecastingError):
 
 class TooManyFailuresError(ForecastingError):
     """More stores failed than a run may lose and still count as done."""
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """An error, what caused it or was being handled when it came, and so on."""
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__ or seen.__context__

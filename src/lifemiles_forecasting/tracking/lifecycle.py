@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
-from lifemiles_forecasting.core.errors import LostStoreError, TrackingError
+from lifemiles_forecasting.core.errors import LostStoreError, TrackingError, causes
 
 logger = logging.getLogger(__name__)
 
@@ -120,10 +120,7 @@ def lost_store(error: BaseException) -> LostStoreError | None:
 
     from lifemiles_forecasting.tracking.store import PATIENCE_SECONDS, probe
 
-    seen: BaseException | None = error
-    while seen is not None and not isinstance(seen, MlflowException):
-        seen = seen.__cause__ or seen.__context__
-    if seen is None:
+    if not any(isinstance(seen, MlflowException) for seen in causes(error)):
         return None
     try:
         probe(mlflow.get_tracking_uri(), busy=PATIENCE_SECONDS)  # MLflow has waited before
