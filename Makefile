@@ -15,7 +15,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 EXPLAINED = B310,B404,B603,B606,B608,B704
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run quick test torture lint audit format viz ui serve bench bench-autogluon bench-speed lock clean
+.PHONY: help setup run quick test coverage torture lint audit format viz ui serve bench bench-autogluon bench-speed lock clean
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -50,9 +50,16 @@ $(SPARK)/.installed: tests/requirements-spark.lock $(STAMP)
 	@($(BIN)/uv pip install --python $(BIN)/python $(into) || $(BIN)/python -m pip install $(into)) \
 	  && touch $@ || echo "Spark could not be installed: its tests are skipped." >&2
 
-test: $(STAMP) $(SPARK)/.installed  ## all tests with coverage
+# the order of the files is the one that tests/conftest.py gives them
+TESTS = pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
+
+test: $(STAMP) $(SPARK)/.installed  ## all tests
 	@sh tests/setup_system.sh
-	pytest --cov --cov-report=term --numprocesses=auto --maxprocesses=4 --dist=loadfile
+	$(TESTS)
+
+coverage: $(STAMP) $(SPARK)/.installed  ## all tests, and the lines that none of them runs; a third slower
+	@sh tests/setup_system.sh
+	$(TESTS) --cov --cov-report=term
 
 torture: $(STAMP)  ## kill runs at random moments, and damage their input at random; minutes long
 	pytest -m torture tests/torture

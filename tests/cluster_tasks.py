@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lifemiles_forecasting.core.parallel import Failure, Isolation, attempt, deadline
 
-KILLER = -1  # a task that ends whatever process does it
+KILLER, HANGER = -1, -2  # tasks that end whatever process does them, or have it ended
 
 
 def refuse():
@@ -39,8 +39,8 @@ def serve(stores):
 
 def serve_alone(number):
     """Something over all stores."""
-    if number == KILLER:
-        end_process()
+    with deadline():
+        {KILLER: end_process, HANGER: hang}.get(number, float)()
     return [(number, os.getppid())]
 
 
@@ -59,7 +59,7 @@ def lost(task, why, _seconds):
 
 
 def isolation(seconds):
-    return Isolation(seconds, one_by_one, lost)
+    return Isolation(seconds, one_by_one, lost, seconds)
 
 
 def await_true(condition):

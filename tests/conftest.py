@@ -1,5 +1,6 @@
 """Runs of the real project that several test files look at, each in a folder of its own."""
 
+import json
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ os.environ["no_proxy"] = "127.0.0.1,localhost"  # the services of the tests are 
 
 import pandas as pd
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = "lifemiles_forecasting"
@@ -152,13 +154,26 @@ def copy_project(empty_store: Path) -> Callable[[Path], Project]:
     return partial(Project.copy_to, store=empty_store)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that start commands come first: at the end there are short ones to share out."""
+    items.sort(key=lambda item: item.path.parent != Path(__file__).parent)  # else as they were
+
+
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    """From nothing: its tracking store is made by the run."""
-    project = Project.copy_to(tmp_path_factory.mktemp("trained"))
-    result = project.kedro("run", "--env=quick")
-    assert result.returncode == 0, result.stderr
-    return Trained(project, result)
+    """From nothing: its tracking store is made by the run. All processes of the tests share it."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    said, project = folder / "trained.json", Project(folder / "trained")
+    with FileLock(folder / "trained.lock"):
+        if not said.exists():
+            project.folder.mkdir()
+            Project.copy_to(project.folder)
+            made = project.kedro("run", "--env=quick")
+            assert made.returncode == 0, made.stderr
+            said.write_text(json.dumps([made.args, made.returncode, made.stdout, made.stderr]))
+    return Trained(project, subprocess.CompletedProcess(*json.loads(said.read_text())))
 
 
 def write_few_stores(folder: Path, months: int) -> Path:

@@ -1,12 +1,21 @@
 """What a run that cannot succeed says: one line, exit code 1, and nothing is lost."""
 
 import hashlib
+import os
 import shutil
 import socket
 import time
 
+import mlflow
 import pandas as pd
 import pytest
+from click.testing import CliRunner
+from kedro.framework.startup import bootstrap_project
+from mlflow.tracking import MlflowClient
+
+from lifemiles_forecasting.cli import cli
+
+HERE = "modeling.workers=1,modeling.store_seconds=null"  # one process less to start
 
 
 def fingerprints(folder):
@@ -21,13 +30,25 @@ def fingerprints(folder):
 def finished(tmp_path_factory, copy_project, few_stores):
     """A project with the outputs of a good run on a few stores."""
     project = copy_project(tmp_path_factory.mktemp("finished"))
-    result = project.kedro("run", "--env=quick", f"--params=raw_transactions={few_stores}")
+    result = project.kedro("run", "--env=quick", f"--params=raw_transactions={few_stores},{HERE}")
     assert result.returncode == 0, result.stderr
     return project
 
 
 @pytest.fixture
-def refused(finished, few_stores):
+def command(finished, monkeypatch):
+    """`kedro` inside this process: without the seconds of starting Python."""
+    before = mlflow.get_tracking_uri()
+    for name in ("MLFLOW_TRACKING_URI", *(n for n in os.environ if n.startswith("LIFEMILES_"))):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(finished.folder)
+    bootstrap_project(finished.folder)
+    yield lambda *arguments: CliRunner().invoke(cli, arguments)
+    mlflow.set_tracking_uri(before)
+
+
+@pytest.fixture
+def refused(finished, few_stores, command, monkeypatch):
     """Run with these parameters; gives the one line of the error."""
 
     def run(*parameters, untouched=True, **variables):
@@ -35,11 +56,9 @@ def refused(finished, few_stores):
         before = fingerprints(outputs)
         given = {"raw_transactions": str(few_stores)} | dict(p.split("=", 1) for p in parameters)
         text = ",".join(f"{name}={value}" for name, value in given.items())
-        result = finished.kedro("run", "--env=quick", f"--params={text}", **variables)
-        assert result.returncode == 1
-        assert result.stdout == ""
-        assert "Traceback" not in result.stderr
-        (line,) = [line for line in result.stderr.splitlines() if line.startswith("Error: ")]
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        line = the_error(command("run", "--env=quick", f"--params={text}"))
         after = fingerprints(outputs)
         assert set(after) == set(before)
         changed = {name for name in before if before[name] != after[name]}
@@ -49,6 +68,32 @@ def refused(finished, few_stores):
         return line
 
     return run
+
+
+def the_error(result):
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)  # no traceback
+    assert result.stdout == ""
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("Error: ")]
+    return line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--params=max_store=5"], "Error: found an unknown parameter 'max_store'; "),
+        (["--params=horizon=0"], "Error: found parameter 'horizon' = 0; "),
+        (["--env=prodution"], "Error: found no environment 'prodution' in "),
+        (["--pipelines=model"], "Error: found no pipeline 'model'; "),
+    ],
+)
+def test_what_a_run_does_not_know_is_refused_before_one_is_created(
+    finished, command, arguments, message
+):
+    client = MlflowClient(tracking_uri=finished.tracking_uri)
+    before = len(client.search_runs(["1"]))
+    assert the_error(command("run", *arguments)).startswith(message)
+    assert len(client.search_runs(["1"])) == before
 
 
 def test_a_plan_of_events_that_cannot_be_read(refused, tmp_path):

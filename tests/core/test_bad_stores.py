@@ -232,6 +232,21 @@ def break_direct(monkeypatch, behave, cutoff):
     monkeypatch.setattr(fitting, "pooled_task", BadAtLast(cutoff, behave))
 
 
+def test_a_model_of_all_stores_that_hangs_is_given_up_and_no_store_with_it(pooled, monkeypatch):
+    wanted = [(("ridge", "weak"), pooled.last), (("direct", "small"), pooled.last)]
+    usual = fitting.fit(pooled, wanted[:1])
+    break_direct(monkeypatch, hang, pooled.last)
+    after = fitting.fit(with_settings(pooled, workers=2, pooled_seconds=LIMIT), wanted)
+    (left_out,) = after.left_out
+    assert left_out.store_id == "direct"
+    assert left_out.error == "TimeLimitExceeded: pooled models took longer than 1 s"
+    assert after.spent["direct"] >= LIMIT
+    assert np.isnan(after.by[wanted[1]].forecast).all()
+    assert after.failures == []
+    old, new = (fits.by[wanted[0]].forecast for fits in (usual, after))
+    assert new.tobytes() == old.tobytes()
+
+
 @pytest.mark.parametrize("late", [False, True], ids=["every_fit", "the_last_fit"])
 def test_a_candidate_over_all_stores_that_raises_is_left_out(pooled, small, late, monkeypatch):
     break_direct(monkeypatch, refuse, pooled.last if late else 0)

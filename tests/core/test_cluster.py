@@ -15,7 +15,7 @@ import cluster_tasks
 import numpy as np
 import psutil
 import pytest
-from cluster_tasks import KILLER, await_true, isolation, serve, serve_alone, serve_any
+from cluster_tasks import HANGER, KILLER, await_true, isolation, serve, serve_alone, serve_any
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -142,12 +142,19 @@ def test_stores_that_hang_or_end_their_process_are_given_up_and_no_worker_is_los
     assert dask.pids() == before
 
 
-def test_task_that_takes_worker_after_worker_down_is_given_up_and_no_other(dask):
-    tasks = [(serve_alone, number) for number in (1, KILLER, 2, 3)]
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        (KILLER, "ProcessEnded: took their process down"),
+        (HANGER, "TimeLimitExceeded: took longer than 1 s"),
+    ],
+)
+def test_task_that_takes_worker_after_worker_down_is_given_up_and_no_other(dask, bad, said):
+    tasks = [(serve_alone, number) for number in (1, bad, 2, 3)]
     given = isolation(LIMIT)
     made = parallel.run(serve_any, tasks, isolation=given, scheduler=dask.address)
-    assert [result[0][0] for result in made] == [1, KILLER, 2, 3]
-    assert made[1] == [(KILLER, "ProcessEnded: took their process down")]
+    assert [result[0][0] for result in made] == [1, bad, 2, 3]
+    assert made[1] == [(bad, said)]
 
 
 def test_what_is_large_goes_to_the_cluster_once_and_leaves_it_with_its_owner(dask):

@@ -166,7 +166,7 @@ def test_a_store_of_a_candidate_that_is_useless_elsewhere_is_forecast_by_it():
     """The other one is without an error where both can be compared, so it has all the weight."""
     y = np.array([[0.0, np.nan], [np.nan, 0.0]])
     y_hat = np.array([[[np.nan, np.nan], [np.nan, 0.0]], [[0.0, np.nan], [np.nan, 1.0]]])
-    assert weigh(y, y_hat).tolist() == [[0.0, 1.0], [1.0, 0.0]]
+    np.testing.assert_allclose(weigh(y, y_hat), [[0.0, 1.0], [1.0, 0.0]], atol=1e-12)
 
 
 NUMBERS = st.one_of(st.just(np.nan), st.floats(-1e6, 1e6).map(lambda v: round(v, 2)))

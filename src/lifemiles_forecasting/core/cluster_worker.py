@@ -51,11 +51,13 @@ def on_worker(call: Call, *large: Any) -> Any:
     worker = get_worker()  # one that came late has been checked by nobody
     refuse_unlike("worker", worker.address, equipment(worker), call.expected)
     task = call.filled(large)
-    if call.isolation is not None and call.isolation.parts(task):
+    if call.isolation is None:
+        return here(call.function, task)
+    if call.isolation.parts(task):
         # a worker that has a nanny is a daemon, which Python allows no processes of its own
         multiprocessing.current_process().daemon = False
         return apart(call.function, call.isolation).whole(task)
-    return here(call.function, task)
+    return here(call.function, task, call.isolation.limit(task))
 
 
 def equipment(dask_worker: Worker) -> dict[str, str]:

@@ -128,6 +128,7 @@ class ModelSettings(Closed):
     workers: int | None = Field(None, ge=1)
     scheduler: str | None = None
     store_seconds: float | None = Field(300.0, gt=0)
+    pooled_seconds: float | None = Field(3600.0, gt=0)
     max_failed_share: float = Field(0.05, ge=0, le=1)
     holidays: HolidaySettings = HolidaySettings()
     candidates: tuple[Candidate, ...]

@@ -240,7 +240,9 @@ def _fit_missing(
                 reuse.keep(*kept)
 
     settings = study.settings
-    isolation = parallel.Isolation(settings.store_seconds, _store_by_store, _lost)
+    isolation = parallel.Isolation(
+        settings.store_seconds, _store_by_store, _lost, settings.pooled_seconds
+    )
     parallel.run(_call, tasks, settings.workers, "models", take, isolation, settings.scheduler)
     return by_job, by_store
 

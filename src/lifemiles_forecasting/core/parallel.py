@@ -61,16 +61,23 @@ class Isolation:
     """How a run goes on when a task takes its process down. Results of tasks are lists then.
 
     Attributes:
-        seconds: that a block within `deadline` may take; None for as long as it likes.
+        seconds: that a block within `deadline` may take in a task that is divided; None for as
+            long as it likes.
         parts: a task as smaller ones whose results, joined, are its own; none for a task that is
             not divided.
         lost: the result of a task that ended its process, given the task, what is said of it, and
             the seconds that it took.
+        whole_seconds: as `seconds`, in a task that is not divided.
     """
 
     seconds: float | None
     parts: Callable[[tuple], Sequence[tuple]]
     lost: Callable[[tuple, str, float], list]
+    whole_seconds: float | None = None
+
+    def limit(self, task: tuple) -> float | None:
+        """Seconds that a block within `deadline` may take in this task."""
+        return self.seconds if self.parts(task) else self.whole_seconds
 
 
 def attempt(store_id: str, stage: str, function: Callable[..., Any], *args: Any) -> Any:
@@ -120,7 +127,7 @@ def run(  # noqa: PLR0913, PLR0917 - what is to be done, by whom, and how it goe
         function: importable by name.
         tasks: argument tuples.
         workers: processes; None takes every core, 1 stays in this process, but for tasks that
-            `isolation` divides.
+            `isolation` divides, which go into one beside it.
         description: shown beside the bar.
         done: called in this process with the number and the result of each task as soon as it is
             finished, in whatever order that is.
@@ -162,7 +169,7 @@ def _as_finished(
     function: Callable[..., Any],
     tasks: Mapping[int, tuple],
     workers: int,
-    seconds: float | None = None,
+    isolation: Isolation | None = None,
 ) -> Iterator[tuple[int, Any]]:
     """Number and result of each task."""
     if workers == 1:
@@ -171,7 +178,10 @@ def _as_finished(
         return
     from joblib import Parallel, delayed, parallel_config
 
-    calls = [delayed(_in_worker)(number, function, task, seconds) for number, task in tasks.items()]
+    calls = [
+        delayed(_in_worker)(number, function, task, isolation and isolation.limit(task))
+        for number, task in tasks.items()
+    ]
     with parallel_config(backend="loky", inner_max_num_threads=1):
         yield from Parallel(n_jobs=workers, batch_size=1, return_as="generator_unordered")(calls)
 
@@ -195,7 +205,7 @@ def _isolated(
         return
     while left:
         try:
-            for number, result in _as_finished(function, dict(left), workers, isolation.seconds):
+            for number, result in _as_finished(function, dict(left), workers, isolation):
                 del left[number]
                 yield number, result
         except BrokenProcessPool:
@@ -236,13 +246,13 @@ class Alone:
                 results += self._call(part)
             except BrokenProcessPool:
                 seconds = time.perf_counter() - start
-                results += self._isolation.lost(part, self._why(), seconds)
+                results += self._isolation.lost(part, self._why(part), seconds)
         return results
 
-    def _why(self) -> str:
+    def _why(self, task: tuple) -> str:
         """Why the process ended: only the watch of `deadline` leaves a word."""
         if Path(self._told.name).stat().st_size:
-            return f"TimeLimitExceeded: took longer than {self._isolation.seconds:g} s"
+            return f"TimeLimitExceeded: took longer than {self._isolation.limit(task):g} s"
         return "ProcessEnded: took their process down"
 
     def _call(self, task: tuple) -> list:
@@ -252,7 +262,7 @@ class Alone:
         if self._executor is None:
             self._executor = ProcessPoolExecutor(max_workers=1, env=ONE_THREAD)
         self._told.truncate(0)
-        watch = self._isolation.seconds, self._told.name
+        watch = self._isolation.limit(task), self._told.name
         try:
             return self._executor.submit(_in_worker, 0, self._function, task, *watch).result()[1]
         except BrokenProcessPool:
@@ -276,13 +286,18 @@ def apart(function: Callable[..., Any], isolation: Isolation) -> Alone:
     return Alone(function, isolation)
 
 
-def here(function: Callable[..., Any], task: tuple) -> Any:
-    """Do a task in this process."""
+def here(function: Callable[..., Any], task: tuple, seconds: float | None = None) -> Any:
+    """Do a task in this process; a limit is for one that somebody starts again."""
+    global _limit  # noqa: PLW0603 - of this process, as long as the task
     import scipy.linalg  # noqa: F401 - brings a BLAS of its own; only what is loaded is limited
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1):  # as in the processes: sums of more threads differ in bits
-        return function(*task)
+    before, _limit = _limit, seconds
+    try:
+        with threadpool_limits(1):  # as in the processes: sums of more threads differ in bits
+            return function(*task)
+    finally:
+        _limit = before
 
 
 def _in_worker(

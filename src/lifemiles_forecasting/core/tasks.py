@@ -203,7 +203,8 @@ def fit_store(task: StoreTask, jobs: Sequence[Job]) -> dict[tuple[Variant, int],
 def fit_pooled(function: Callable[..., Any], job: Job, *args: Any) -> list[tuple]:
     """A pooled fit: key of its job, Fit (or Failure in the candidate's name) and seconds."""
     start = time.perf_counter()
-    made = parallel.attempt(job.variant[0], POOLED_STAGE, function, job, *args)
+    with parallel.deadline():
+        made = parallel.attempt(job.variant[0], POOLED_STAGE, function, job, *args)
     return [(job.key, made, time.perf_counter() - start)]
 
 

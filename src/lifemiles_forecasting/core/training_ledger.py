@@ -31,7 +31,14 @@ CHANGES = {
     "software": "software changed",
 }
 # settings that no fit depends on
-NOT_OF_A_FIT = {"workers", "scheduler", "store_seconds", "max_failed_share", "combine"}
+NOT_OF_A_FIT = {
+    "workers",
+    "scheduler",
+    "store_seconds",
+    "pooled_seconds",
+    "max_failed_share",
+    "combine",
+}
 SIZES = "sizes"  # that were chosen when the store was finished; empty until then
 
 
