@@ -19,6 +19,8 @@ from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
+import plot
+
 RESULTS = Path(__file__).parent / "RESULTS.md"
 TITLES = {
     "sample": "Side by side on the sample (`local_amount`)",
@@ -39,7 +41,8 @@ def _section(name: str, folder: Path, fresh: bool) -> str:
         import comparison
         import panels
 
-        return comparison.section(panels.load(name, folder), folder / name, fresh)
+        body = comparison.section(panels.load(name, folder), folder / name, fresh)
+        return f"{body}\n\n![Accuracy against CPU seconds](images/{name}.svg)"
     if name in ("reading", "scale"):
         import scale
 
@@ -86,6 +89,7 @@ def main() -> None:
     text = parts[0].strip() + "\n"
     text += "".join(f"\n## {title}\n\n{kept[title]}\n" for title in ordered)
     RESULTS.write_text(text)
+    plot.main()
 
 
 if __name__ == "__main__":

@@ -77,6 +77,7 @@ NOT_RUN = {
     r"kedro (mlflow ui|viz run)": "servers of Kedro's plugins, until Ctrl-C",
     r"make (ui|viz|serve.*)": "servers and a browser, until Ctrl-C",
     r"make( PYTHON=python3.12)? (run|test|lint|format)": "what the tests themselves are run by",
+    r"make coverage": "all tests once more",
     r"make torture": "minutes of kills and damage",
     r"make lock": "asks the package registry",
     r"make audit": "asks the package registry and an advisory database",
