@@ -98,8 +98,8 @@ bench: $(STAMP) .venv-peers/.installed  ## measure ours and every peer again (se
 bench-autogluon: .venv-autogluon/.installed  ## make the large environment of AutoGluon, then the same
 	$(MAKE) bench
 
-bench-speed: $(STAMP)  ## measure again how fast reading, training and tracking are, in 30 minutes
-	python benchmarks/run.py reading scale tracking
+bench-speed: $(STAMP) .venv-peers/.installed  ## measure again how fast reading, training and tracking are
+	python benchmarks/run.py reading rows scale tracking
 	python benchmarks/guard.py
 
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

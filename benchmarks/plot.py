@@ -1,4 +1,4 @@
-"""Accuracy against CPU seconds, drawn from the tables of RESULTS.md: `python benchmarks/plot.py`."""
+"""Accuracy against CPU seconds, drawn from RESULTS.md: `python benchmarks/plot.py`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the readers of this folder have in common: the columns, the bounds, and how they are timed."""
+"""What the readers of this folder have in common: columns, bounds, and how they are timed."""
 
 from __future__ import annotations
 
@@ -20,6 +20,12 @@ COLUMNS = [
 KEY = ["partner", "store"]
 FLOOR, MOST = "2000-01-01", 1e12
 MIN_SAMPLES, DORMANT_DAYS = 56, 56
+
+
+def check_balance(rows: int, used: int, quarantined: int) -> None:
+    """Every row is in exactly one place."""
+    if rows != used + quarantined:
+        raise SystemExit(f"{rows} rows, but {used} used and {quarantined} in the quarantine")
 
 
 def timed(job: Callable[[Path, Path], None], raw: str, out: str) -> None:

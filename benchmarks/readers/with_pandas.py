@@ -1,7 +1,7 @@
 """Raw files to store-days and quarantine as one would write it with pandas.
 
-`python with_pandas.py RAW OUT` reads the months in RAW, writes `panel.parquet`, `stores.parquet` and
-`quarantine.parquet` to OUT, and prints the seconds that took and the peak memory in GB.
+`python with_pandas.py RAW OUT` reads the months in RAW, writes `panel.parquet`, `stores.parquet`
+and `quarantine.parquet` to OUT, and prints the seconds that took and the peak memory in GB.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from job import COLUMNS, DORMANT_DAYS, FLOOR, KEY, LABELS, MIN_SAMPLES, MOST, timed
+from job import COLUMNS, DORMANT_DAYS, FLOOR, KEY, LABELS, MIN_SAMPLES, MOST, check_balance, timed
 
 
 def read(raw: Path) -> pd.DataFrame:
@@ -111,7 +111,7 @@ def job(raw: Path, out: Path) -> None:
     used = rows[rows["reason"] == ""].assign(store_id=lambda r: r["partner"] + "_" + r["store"])
     grouped = used.groupby(["store_id", "date"])["amount"]
     days = grouped.agg(y="sum", transactions="count").reset_index()
-    assert days["transactions"].sum() + (rows["reason"] != "").sum() == len(rows)
+    check_balance(len(rows), days["transactions"].sum(), (rows["reason"] != "").sum())
     panel(days).to_parquet(out / "panel.parquet")
     stores(texts, used, days).to_parquet(out / "stores.parquet")
 

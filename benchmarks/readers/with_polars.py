@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 
 import polars as pl
-from job import COLUMNS, DORMANT_DAYS, FLOOR, KEY, LABELS, MIN_SAMPLES, MOST, timed
+from job import COLUMNS, DORMANT_DAYS, FLOOR, KEY, LABELS, MIN_SAMPLES, MOST, check_balance, timed
 
 
 def read(raw: Path) -> pl.DataFrame:
@@ -83,7 +83,9 @@ def quarantine(texts: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
 def panel(days: pl.DataFrame) -> pl.DataFrame:
     """Every store's days without gaps, from its first to the last of all."""
     opened = days.lazy().group_by("store_id").agg(pl.min("date"))
-    grid = opened.select("store_id", date=pl.date_ranges("date", days["date"].max())).explode("date")
+    grid = opened.select("store_id", date=pl.date_ranges("date", days["date"].max())).explode(
+        "date"
+    )
     sold = days.lazy().select("store_id", "date", "y", "transactions")
     full = grid.join(sold, ["store_id", "date"], "left").fill_null(0)
     return full.sort("store_id", "date").collect()
@@ -130,7 +132,7 @@ def job(raw: Path, out: Path) -> None:
     )
     grouped = used.lazy().group_by("store_id", "date")
     days = grouped.agg(y=pl.sum("amount"), transactions=pl.len()).collect()
-    assert days["transactions"].sum() + rows["reason"].count() == len(rows)
+    check_balance(len(rows), days["transactions"].sum(), rows["reason"].count())
     panel(days).write_parquet(out / "panel.parquet")
     stores(texts, used, days).write_parquet(out / "stores.parquet")
 
