@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -17,6 +18,7 @@ READERS = Path(__file__).parent / "readers"
 ROWS, MONTHS, TURNS = 8_900_000, 12, 3
 MANY = ((5_000_000, 6), (20_000_000, 24), (50_000_000, 60))  # rows and files
 STORES, DAYS = 1_115, 942
+SLOPE, SLOPE_DAYS = (250, 1_000, 4_000, 10_000), 900
 
 COLUMNS_OF_ROW = """
     printf('%08d', (random() * 100000)::int) AS "Membership Number",
@@ -83,6 +85,7 @@ def scan(folder: Path) -> float:
 PROCESS = """
 import json, sys, time, resource
 from pathlib import Path
+from typing import Any
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from kedro.runner import SequentialRunner
@@ -171,19 +174,15 @@ def many_rows(folder: Path) -> str:
     return pd.DataFrame(rows, columns=columns).round(2).to_markdown(index=False)
 
 
-def training(folder: Path) -> str:
-    """A full `kedro run`, all windows and tracking on, over made-up stores."""
-    import cost
-
+def write_stores(folder: Path, stores: int, days: int) -> None:
+    """Transactions of made-up stores, one a day and store with sales."""
     from lifemiles_forecasting.core.synthetic import generate_series, to_panel
 
-    made = generate_series(STORES, DAYS, seed=1)
+    made = generate_series(stores, days, seed=1)
     panel = to_panel(made.series)
-    sold = panel[panel["y"] > 0].merge(
-        made.series.stores[["store_id", "partner_code", "store_code"]], on="store_id"
-    )
-    raw = folder / "synthetic"
-    raw.mkdir()
+    codes = made.series.stores[["store_id", "partner_code", "store_code"]]
+    sold = panel[panel["y"] > 0].merge(codes, on="store_id")
+    folder.mkdir()
     pd.DataFrame(
         {
             "Partner Code": sold["partner_code"],
@@ -192,16 +191,66 @@ def training(folder: Path) -> str:
             "Facturación": sold["y"].map("{:.6f}".format),
             "Country": "Colombia",
         }
-    ).to_csv(raw / "data_lm_synthetic.csv", index=False)
-    run = cost.kedro_run(folder / "scale", params=(f"raw_transactions={raw}",))
-    store = cost.per_store(run["tracking"])
-    told = cost.candidate_seconds(run["log"])
-    stages = ", ".join(f"{stage} {s} s" for stage, s in cost.stage_seconds(run["log"]).items())
+    ).to_csv(folder / "data_lm_synthetic.csv", index=False)
+
+
+def full_run(folder: Path, stores: int, days: int) -> dict[str, Any]:
+    """What a full `kedro run` took, all windows and tracking on; see `cost`."""
+    import cost
+
+    raw, out = folder / f"raw{stores}", folder / f"run{stores}"
+    write_stores(raw, stores, days)
+    run = cost.kedro_run(out, params=(f"raw_transactions={raw}",))
+    found = {
+        "wall": run["wall"],
+        "cpu": run["cpu"],
+        "peak_mb": run["peak_mb"],
+        "per_store": cost.per_store(run["tracking"]),
+        "stages": cost.stage_seconds(run["log"]),
+        "candidates": cost.candidate_seconds(run["log"]),
+    }
+    shutil.rmtree(out)
+    return found
+
+
+def training(folder: Path) -> str:
+    """A full run over 1,115 stores, stage by stage."""
+    run = full_run(folder, STORES, DAYS)
+    store = run["per_store"]
+    stages = ", ".join(f"{stage} {seconds} s" for stage, seconds in run["stages"].items())
     return (
         f"`kedro run`, three windows, every store tracked: {run['wall'] / 60:.1f} minutes wall, "
         f"{run['cpu'] / 60:.1f} CPU minutes, {run['peak_mb'] / 1000:.2f} GB peak (all processes "
         f"together); {int(store['stores'])} stores with models of their own.\n\n"
         f"By stage (wall): {stages}.\n\nSeconds of one core by candidate, all sizes and windows: "
-        f"{told}.\n\nPer store: training {store['train']:.2f} s of one core, "
+        f"{run['candidates']}.\n\nPer store: training {store['train']:.2f} s of one core, "
         f"tracking {store['tracking']:.4f} s ({100 * store['tracking'] / store['train']:.1f} %)."
+    )
+
+
+def slope(folder: Path) -> str:
+    """Full runs over more and more stores."""
+    return slope_table({stores: full_run(folder, stores, SLOPE_DAYS) for stores in SLOPE})
+
+
+def slope_table(runs: dict[int, dict[str, Any]]) -> str:
+    """The section of RESULTS.md; runs as `full_run` tells them, by stores."""
+    rows = [
+        {
+            "stores": f"{stores:,}",
+            "with models": int(run["per_store"]["stores"]),
+            "wall minutes": run["wall"] / 60,
+            "CPU minutes": run["cpu"] / 60,
+            "peak GB": run["peak_mb"] / 1000,
+            "CPU s per store": run["cpu"] / stores,
+            "tracking s per store": run["per_store"]["tracking"],
+            "candidates (s of one core)": run["candidates"],
+        }
+        for stores, run in runs.items()
+    ]
+    table = pd.DataFrame(rows).round({"wall minutes": 1, "CPU minutes": 1})
+    return (
+        f"`kedro run`, three windows, every store tracked, {SLOPE_DAYS} days of history. The models "
+        "of all stores learn from 400,000 rows at most, so only the stores' own models and the "
+        f"tracking grow with them.\n\n{table.round(3).to_markdown(index=False)}"
     )
