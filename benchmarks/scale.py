@@ -250,7 +250,7 @@ def slope_table(runs: dict[int, dict[str, Any]]) -> str:
     ]
     table = pd.DataFrame(rows).round({"wall minutes": 1, "CPU minutes": 1})
     return (
-        f"`kedro run`, three windows, every store tracked, {SLOPE_DAYS} days of history. The models "
-        "of all stores learn from 400,000 rows at most, so only the stores' own models and the "
+        f"`kedro run`, three windows, every store tracked, {SLOPE_DAYS} days of history. Models of "
+        "all stores learn from 400,000 rows at most, so only the stores' own models and the "
         f"tracking grow with them.\n\n{table.round(3).to_markdown(index=False)}"
     )
