@@ -62,7 +62,8 @@ coverage: $(STAMP) $(SPARK)/.installed  ## all tests, and the lines that none of
 	$(TESTS) --cov --cov-report=term
 
 torture: $(STAMP)  ## kill runs at random moments, and damage their input at random; minutes long
-	pytest -m torture tests/torture
+	pytest -m torture tests/torture/test_damage_matrix.py
+	pytest -m torture --numprocesses=2 --dist=loadfile tests/torture --ignore-glob='*_matrix.py'
 
 lint: $(STAMP)  ## style, and which room may import what
 	ruff check .

@@ -38,7 +38,7 @@ def stage_seconds(log: str) -> dict[str, int]:
     """Wall seconds by stage, read off the log's clock (to the second)."""
     clock = {}
     for when, what, node in re.findall(
-        r"(\d\d:\d\d:\d\d) INFO +(Running|Completed) node: (\w+)", log
+        r"(\d\d:\d\d:\d\d) INFO +(Running|Completed) node: (?:\w+\.)*(\w+)", log
     ):
         clock[what, node] = datetime.strptime(when, "%H:%M:%S")
     return {

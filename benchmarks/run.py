@@ -29,7 +29,7 @@ TITLES = {
     "reading": "Reading 8.9 million rows",
     "rows": "Up to 50 million rows",
     "scale": "1,115 stores x 942 days (synthetic)",
-    "stores": "250 to 10,000 stores x 900 days (synthetic)",
+    "stores": "250 and 10,000 stores x 900 days (synthetic)",
     "tracking": "Tracking a nested run",
     "explore": "`kedro explore` on 6,000 nested runs (synthetic)",
     "serving": "Serving the champion of the sample",
