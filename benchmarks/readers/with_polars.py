@@ -16,7 +16,7 @@ from job import COLUMNS, DORMANT_DAYS, FLOOR, KEY, LABELS, MIN_SAMPLES, MOST, ch
 def read(raw: Path) -> pl.DataFrame:
     """All rows as text, with `file` and `line`."""
     months = [
-        pl.scan_csv(file, infer_schema=False, missing_utf8_is_empty_string=True)
+        pl.scan_csv(file, infer_schema=False, empty_string_is_null=False)
         .select(COLUMNS)
         .with_row_index("line", offset=2)
         .with_columns(file=pl.lit(file.name))
