@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 from damaged_folders import processed
 
+from lifemiles_forecasting.datasets import transactions
+
 READERS = Path(__file__).parents[2] / "benchmarks" / "readers"
 FLAWS = {  # by column, what stands there
     "Partner Code": "  ",
@@ -34,7 +36,12 @@ def raw(few_stores, tmp_path):
     return folder
 
 
-def test_pandas_gives_the_store_days_and_the_quarantine_that_ours_gives(raw, tmp_path, monkeypatch):
+@pytest.mark.parametrize("at_once", [transactions.ROWS_PER_PART, 500])
+def test_pandas_gives_the_store_days_and_the_quarantine_that_ours_gives(
+    raw, tmp_path, monkeypatch, at_once
+):
+    """However many activity numbers ours compares at once."""
+    monkeypatch.setattr(transactions, "ROWS_PER_PART", at_once)
     monkeypatch.syspath_prepend(READERS)
     import with_pandas
 

@@ -242,13 +242,13 @@ def test_a_transaction_type_is_required_only_when_types_are_configured():
         resolve_columns(HEADER, "a", configured(transaction_types=["Accrual"]), "billings")
 
 
-def settled(engine, rows: pd.DataFrame) -> dict[int, str]:
+def settled(engine, rows: pd.DataFrame, parts: int = 1) -> dict[int, str]:
     """The rejected records and why."""
     base = {"partner_code": "P", "store_code": "1", "date": date(2017, 1, 1), "flaw": 0}
     full = rows.assign(**{k: v for k, v in base.items() if k not in rows}, record=range(len(rows)))
     table = ibis.memtable(full).cast({"amount": t.AMOUNT, "activity_id": "string"})
     keep = lambda e: engine.create_table(f"kept_{next(NUMBER)}", e)  # noqa: E731
-    found = t.settle(keep(table), keep).to_pandas()
+    found = t.settle(keep(table), keep, parts).to_pandas()
     return {r: t.REASONS[f] for r, f in zip(found["record"], found["flaw"], strict=True)}
 
 
@@ -281,9 +281,10 @@ def test_reversals_are_exact(engine):
         ),
         min_size=1,
         max_size=30,
-    )
+    ),
+    st.integers(1, 3),
 )
-def test_rejected_rows_match_a_plain_loop(drawn):
+def test_rejected_rows_match_a_plain_loop(drawn, parts):
     rows = pd.DataFrame(drawn, columns=["amount", "activity_id", "store_code"])
     rows["amount"] = rows["amount"] / 100
     rows["activity_id"] = rows["activity_id"].where(rows["activity_id"] != "", None)
@@ -299,4 +300,4 @@ def test_rejected_rows_match_a_plain_loop(drawn):
             net -= amount
             if net < 0:
                 expected[i] = t.EXCESS_REVERSAL
-    assert settled(ibis.duckdb.connect(), rows) == expected
+    assert settled(ibis.duckdb.connect(), rows, parts) == expected

@@ -56,6 +56,21 @@ def _octets() -> Callable[[ir.StringValue], ir.IntegerValue]:
     return strlen
 
 
+@cache
+def _hash() -> Callable[[ir.StringValue], ir.IntegerValue]:
+    import ibis
+
+    @ibis.udf.scalar.builtin(name="hash", signature=(("string",), "uint64"))
+    def hashed(text): ...
+
+    return hashed
+
+
+def part(text: ir.StringValue, parts: int) -> ir.IntegerValue:
+    """Which of so many parts of about the same size a text falls into; DuckDB only."""
+    return _hash()(text) % parts
+
+
 def _engine(value: ir.Value) -> str:
     return value.get_backend().name
 

@@ -259,15 +259,19 @@ def classify(
     )
 
 
-def duplicates(rows: ir.Table) -> ir.Table:
+def duplicates(rows: ir.Table, parts: int = 1, part: int = 0) -> ir.Table:
     """`record` of usable rows whose activity number stands in an earlier usable row.
 
     Args:
         rows: `record` (rising with file and line), `activity_id` (null: never a duplicate), `flaw`.
+        parts: the numbers fall into so many parts, of which each can be looked through alone.
+        part: the one to look through.
     """
     import ibis
 
     usable = rows.filter(rows[FLAW] == USABLE, rows[ACTIVITY].notnull())
+    if parts > 1:
+        usable = usable.filter(casts.part(usable[ACTIVITY], parts) == part)
     counted = usable.group_by(ACTIVITY).aggregate(times=usable.count())
     repeated = usable.semi_join(counted.filter(counted.times > 1), ACTIVITY)
     window = ibis.window(group_by=ACTIVITY, order_by=RECORD)
@@ -302,12 +306,13 @@ def excess_reversals(rows: ir.Table, rejected: ir.Table) -> ir.Table:
     return both.filter(net < 0).select(RECORD)
 
 
-def settle(rows: ir.Table, keep: Callable[[ir.Table], ir.Table]) -> ir.Table:
+def settle(rows: ir.Table, keep: Callable[[ir.Table], ir.Table], parts: int = 1) -> ir.Table:
     """The rows that are usable by themselves but not beside the others.
 
     Args:
         rows: what `classify` returns, of all files, with `record`.
         keep: materialises an expression, so that it is computed once.
+        parts: see `duplicates`; more of them need less memory at a time.
 
     Returns:
         `record` and `flaw` (the index of DUPLICATE or EXCESS_REVERSAL in REASONS).
@@ -318,7 +323,8 @@ def settle(rows: ir.Table, keep: Callable[[ir.Table], ir.Table]) -> ir.Table:
         flaw = ibis.literal(REASONS.index(reason)).cast(FLAW_TYPE)
         return records.select(RECORD, **{FLAW: flaw})
 
-    duplicate = keep(duplicates(rows))
+    repeated = [keep(duplicates(rows, parts, part)) for part in range(parts)]
+    duplicate = repeated[0] if parts == 1 else keep(ibis.union(*repeated))
     excess = keep(excess_reversals(rows, duplicate))
     return keep(flawed(duplicate, DUPLICATE).union(flawed(excess, EXCESS_REVERSAL)))
 

@@ -7,7 +7,8 @@ import re
 import shutil
 import tempfile
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -77,12 +78,30 @@ class Engine:
         self.connection: Backend = ibis.duckdb.connect(
             memory_limit=memory_limit, temp_directory=str(self._scratch / "spilled")
         )
-        self._tables, self._compiled = 0, {}
+        self._tables, self._compiled, self._memory_limit = 0, {}, memory_limit
 
     def store(self, expression: ir.Table) -> ir.Table:
-        """Write an expression into a table."""
+        """Write an expression into a table.
+
+        Raises:
+            InputError: it takes more memory than it may.
+        """
         self._tables += 1
-        return self.connection.create_table(f"kept_{self._tables}", expression)
+        with self._within_limit():
+            return self.connection.create_table(f"kept_{self._tables}", expression)
+
+    @contextmanager
+    def _within_limit(self) -> Iterator[None]:
+        import duckdb
+
+        try:
+            yield
+        except duckdb.OutOfMemoryException as error:
+            raise InputError(
+                f"more rows than the database can compare within {self._memory_limit}",
+                "fewer, or more memory for it",
+                "Raise memory_limit of raw_transactions in the catalog.",
+            ) from error
 
     def scratch(self, ending: str) -> Path:
         """A path of its own for a file that is not needed any more when this process ends."""
@@ -146,7 +165,8 @@ class Engine:
         name = f"typed_{texts.get_name()}"
         try:
             query = self._compiled[header].replace(VIEW, view)
-            self.connection.raw_sql(f"CREATE TABLE {name} AS {query}")
+            with self._within_limit():
+                self.connection.raw_sql(f"CREATE TABLE {name} AS {query}")
         except (duckdb.InvalidInputException, duckdb.IOException):
             return None
         # the table of rejects is filled by the scan alone, and stays empty for a sound file

@@ -43,10 +43,13 @@ class Reading(ABC):
         files: what was read, by name.
         rows: `record` (rising with file and line), `file` and the typed columns of all files, in
             the engine that has classified them.
+        parts: into which its activity numbers are to be parted for them to be compared within the
+            engine's memory; an engine that needs no help has one.
     """
 
     files: Sequence[Source]
     rows: ir.Table
+    parts: int = 1
 
     @abstractmethod
     def keep(self, expression: ir.Table) -> ir.Table:

@@ -61,7 +61,7 @@ def read_transactions(
     for file in reading.files:
         if amount := doubtful_amount(file.first.get(target, []), settings.decimal):
             logger.warning(DOUBTFUL, file.name, amount, settings.decimal)
-    return reading, settle(reading.rows, reading.keep)
+    return reading, settle(reading.rows, reading.keep, reading.parts)
 
 
 def quarantine_rows(

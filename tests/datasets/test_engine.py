@@ -1,0 +1,18 @@
+"""The embedded database keeps within the memory that it is given."""
+
+import ibis
+import pytest
+
+from lifemiles_forecasting.core.errors import InputError
+from lifemiles_forecasting.datasets.engine import Engine
+
+
+def test_more_than_its_memory_is_one_error_that_says_what_to_raise():
+    engine = Engine("30MB")
+    numbers = ibis.range(0, 20_000_000).unnest().name("number").as_table()
+    with pytest.raises(InputError) as caught:
+        engine.store(numbers.aggregate(all=numbers.number.collect()))  # what cannot be spilled
+    assert str(caught.value) == (
+        "found more rows than the database can compare within 30MB; expected fewer, or more "
+        "memory for it. Raise memory_limit of raw_transactions in the catalog."
+    )
