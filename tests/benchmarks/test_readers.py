@@ -36,12 +36,12 @@ def raw(few_stores, tmp_path):
     return folder
 
 
-@pytest.mark.parametrize("at_once", [transactions.ROWS_PER_PART, 500])
+@pytest.mark.parametrize("size", [transactions.BYTES_PER_NUMBER, 1_000_000])
 def test_pandas_gives_the_store_days_and_the_quarantine_that_ours_gives(
-    raw, tmp_path, monkeypatch, at_once
+    raw, tmp_path, monkeypatch, size
 ):
-    """However many activity numbers ours compares at once."""
-    monkeypatch.setattr(transactions, "ROWS_PER_PART", at_once)
+    """However few activity numbers ours can compare at once."""
+    monkeypatch.setattr(transactions, "BYTES_PER_NUMBER", size)
     monkeypatch.syspath_prepend(READERS)
     import with_pandas
 

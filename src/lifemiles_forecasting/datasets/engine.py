@@ -90,6 +90,11 @@ class Engine:
         with self._within_limit():
             return self.connection.create_table(f"kept_{self._tables}", expression)
 
+    def memory(self) -> int:
+        """Bytes that it may use."""
+        query = "SELECT parse_formatted_bytes(current_setting('memory_limit'))"
+        return self.connection.con.execute(query).fetchone()[0]
+
     @contextmanager
     def _within_limit(self) -> Iterator[None]:
         import duckdb

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
     import pandas as pd
 
-# activity numbers that are compared at once: within 1.2 GB DuckDB can 20 million, and 50 it cannot
-ROWS_PER_PART = 10_000_000
+# bytes for an activity number that is compared: within 1.2 GB DuckDB can 20 million, not 50
+BYTES_PER_NUMBER = 120
 
 
 class FilesReading(Reading):
@@ -30,7 +30,8 @@ class FilesReading(Reading):
         import ibis
 
         self._engine, self.files = engine, files
-        self.parts = max(1, ceil(sum(file.rows for file in files) / ROWS_PER_PART))
+        needed = BYTES_PER_NUMBER * sum(file.rows for file in files)
+        self.parts = max(1, ceil(needed / engine.memory()))
         self.rows = ibis.union(
             *(
                 file.typed.mutate(
