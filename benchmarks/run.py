@@ -3,7 +3,7 @@
 Sections: sample and structured (ours beside every peer), cost, tracking, explore, serving, report,
 reading, rows, scale, stores. All but the first three are run only when named: they make 6,000
 nested runs, ask the champion that `make run` has left, write reports of 10,000 stores, make 50
-million rows (7.4 GB), and train 10,000 stores, which takes an hour.
+million rows (7.6 GB), and train 10,000 stores, which takes half an hour.
 Forecasts of peers are kept in benchmarks/.cache; --fresh makes everything anew in one run.
 """
 

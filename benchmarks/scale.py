@@ -1,4 +1,4 @@
-"""Larger than the sample: 8.9 million rows to read, and 1,115 stores x 942 days to model."""
+"""Larger than the sample: up to 50 million rows to read, and 10,000 stores to model."""
 
 from __future__ import annotations
 
@@ -85,7 +85,6 @@ def scan(folder: Path) -> float:
 PROCESS = """
 import json, sys, time, resource
 from pathlib import Path
-from typing import Any
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from kedro.runner import SequentialRunner

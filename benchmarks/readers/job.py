@@ -18,7 +18,7 @@ COLUMNS = [
     *LABELS,
 ]
 KEY = ["partner", "store"]
-FLOOR, MOST = "2000-01-01", 1e12
+FLOOR, MOST = "2000-01-01", 1e12  # these and what follows as in conf/base
 MIN_SAMPLES, DORMANT_DAYS = 56, 56
 
 
