@@ -259,11 +259,15 @@ def classify(
     )
 
 
-def duplicates(rows: ir.Table, parts: int = 1, part: int = 0) -> ir.Table:
+def duplicates(
+    rows: ir.Table, keep: Callable[[ir.Table], ir.Table], parts: int = 1, part: int = 0
+) -> ir.Table:
     """`record` of usable rows whose activity number stands in an earlier usable row.
 
     Args:
         rows: `record` (rising with file and line), `activity_id` (null: never a duplicate), `flaw`.
+        keep: see `settle`; the few repeated numbers are kept, so that to look for their rows
+            costs next to nothing.
         parts: the numbers fall into so many parts, of which each can be looked through alone.
         part: the one to look through.
     """
@@ -273,7 +277,7 @@ def duplicates(rows: ir.Table, parts: int = 1, part: int = 0) -> ir.Table:
     if parts > 1:
         usable = usable.filter(casts.part(usable[ACTIVITY], parts) == part)
     counted = usable.group_by(ACTIVITY).aggregate(times=usable.count())
-    repeated = usable.semi_join(counted.filter(counted.times > 1), ACTIVITY)
+    repeated = usable.semi_join(keep(counted.filter(counted.times > 1)), ACTIVITY)
     window = ibis.window(group_by=ACTIVITY, order_by=RECORD)
     ranked = repeated.select(RECORD, place=ibis.row_number().over(window))
     return ranked.filter(ranked.place > 0).select(RECORD)
@@ -323,7 +327,7 @@ def settle(rows: ir.Table, keep: Callable[[ir.Table], ir.Table], parts: int = 1)
         flaw = ibis.literal(REASONS.index(reason)).cast(FLAW_TYPE)
         return records.select(RECORD, **{FLAW: flaw})
 
-    repeated = [keep(duplicates(rows, parts, part)) for part in range(parts)]
+    repeated = [keep(duplicates(rows, keep, parts, part)) for part in range(parts)]
     duplicate = repeated[0] if parts == 1 else keep(ibis.union(*repeated))
     excess = keep(excess_reversals(rows, duplicate))
     return keep(flawed(duplicate, DUPLICATE).union(flawed(excess, EXCESS_REVERSAL)))
