@@ -113,4 +113,5 @@ lock: $(STAMP)  ## pin the dependencies anew after a change of pyproject.toml
 	  $(COMPILE) --group pyproject.toml:$$group --output-file benchmarks/requirements-$$group.lock || exit; done
 
 clean:  ## remove the environment and every output of a run
-	rm -rf $(VENV) .venv-peers .venv-autogluon benchmarks/.cache mlflow.db* mlruns data/0[2-8]_*/*.* data/06_models/fits .pytest_cache .ruff_cache .hypothesis .coverage*
+	rm -rf $(VENV) .venv-peers .venv-autogluon benchmarks/.cache mlflow.db* mlruns .pytest_cache .ruff_cache .hypothesis .coverage*
+	find data/0[2-8]_* -mindepth 1 ! -name .gitkeep -delete

@@ -119,6 +119,40 @@ def test_server_is_refused_in_one_sentence(kedro, command, tmp_path):
     assert "secret" not in result.stderr
 
 
+def test_prune_is_refused_where_models_are_registered_elsewhere(backed_up, kedro, monkeypatch):
+    """It could not see which runs are behind an alias."""
+    kedro("tracking", "restore", backed_up[0])
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", "postgresql://someone:secret@127.0.0.1/models")
+    result = kedro("tracking", "prune", "--keep", "1")
+    assert result.exit_code == 1
+    assert result.stderr.startswith(
+        "Error: found a model registry of its own, postgresql://127.0.0.1/models; expected "
+        "registered models beside their runs"
+    )
+    monkeypatch.delenv("MLFLOW_REGISTRY_URI")
+    assert "trainings_kept" in kedro("tracking", "prune", "--keep", "1", "--dry-run").stdout
+
+
+def test_backup_says_that_a_registry_of_its_own_is_not_in_it(
+    backed_up, kedro, monkeypatch, tmp_path
+):
+    kedro("tracking", "restore", backed_up[0])
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", "postgresql://someone:secret@127.0.0.1/models")
+    result = kedro("tracking", "backup", tmp_path / "copy")
+    assert result.exit_code == 0
+    assert result.stderr.splitlines()[-1] == (
+        "The registered models are not in it, but in postgresql://127.0.0.1/models: back that up, "
+        "too"
+    )
+
+
+def test_replay_looks_where_the_environment_keeps_its_outputs(kedro, monkeypatch, tmp_path):
+    monkeypatch.setenv("LIFEMILES_DATA_ROOT", str(tmp_path / "elsewhere"))
+    result = kedro("tracking", "replay", "--env=cluster")
+    assert result.stdout == f"Nothing to replay in {tmp_path / 'elsewhere'}\n"
+    assert kedro("tracking", "replay").stdout == f"Nothing to replay in {ROOT / 'data'}\n"
+
+
 def test_unknown_environment_is_one_clear_error(kedro):
     result = kedro("tracking", "size", "--env", "nowhere")
     assert result.exit_code == 1

@@ -153,7 +153,7 @@ def test_other_jobs_write_nothing_that_training_has_written(name):
 
 def test_audit_starts_from_what_a_run_leaves():
     needed = {name for name in pipelines()["leak_audit"].inputs() if not name.startswith("param")}
-    assert needed == {"panel", "stores"}
+    assert needed == {"panel", "stores", "planned_events"}
     assert needed <= pipelines()["__default__"].outputs() | datasets_of("__default__")
 
 

@@ -286,7 +286,9 @@ def test_registry_of_the_configuration_is_found(copy_project, tmp_path, monkeypa
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     configure_project("lifemiles_forecasting")
     folder = copy_project(tmp_path).folder
-    assert find_stores(folder, None) == Stores(f"sqlite:///{folder}/mlflow.db")
+    assert find_stores(folder, None) == Stores(
+        f"sqlite:///{folder}/mlflow.db", outputs=folder / "data"
+    )
     settings = "server: {mlflow_registry_uri: 'sqlite:///models.db'}"
     (folder / "conf" / "local" / "mlflow.yml").write_text(settings)
     assert find_stores(folder, None).registry == f"sqlite:///{folder}/models.db"

@@ -72,12 +72,10 @@ def tracking() -> None:
 @click.option(
     "--data-root",
     type=ProjectPath(path_type=Path),
-    default=Path("data"),
-    show_default=True,
-    help="Folder of the run's outputs.",
+    help="Folder of the run's outputs; by default paths.data_root of the environment.",
 )
 @_on_the_store
-def replay(stores: Stores, data_root: Path) -> None:
+def replay(stores: Stores, data_root: Path | None) -> None:
     """Write runs to the store that went away while they were trained."""
     from mlflow.tracking import MlflowClient
 
@@ -85,6 +83,7 @@ def replay(stores: Stores, data_root: Path) -> None:
     from lifemiles_forecasting.tracking import spool
     from lifemiles_forecasting.tracking.store import keep_stdout_clean, probe
 
+    data_root = data_root or stores.outputs
     if not spool.has_spool(data_root):
         click.echo(f"Nothing to replay in {data_root}")
         return
@@ -108,10 +107,17 @@ def backup(stores: Stores, target: Path) -> None:
     DEST is a new folder, or a new file *.tar.gz.
     """
     from lifemiles_forecasting.tracking.backup import backup as back_up
+    from lifemiles_forecasting.tracking.store import without_credentials
 
     manifest = back_up(stores.tracking, target)
     size = sum(mark.size for mark in manifest.files.values())
     click.echo(f"Backed up {len(manifest.files)} files, {size:,} bytes, to {target}")
+    if stores.registry not in {None, stores.tracking}:
+        click.echo(
+            "The registered models are not in it, but in "
+            f"{without_credentials(stores.registry)}: back that up, too",
+            err=True,
+        )
     if manifest.unfinished_runs:
         click.echo(
             f"{len(manifest.unfinished_runs)} runs were going on; what they had not written by "
@@ -164,9 +170,11 @@ def prune(
     What carries an alias in the model registry, the champion before, and what is running stay.
     """
     from lifemiles_forecasting.rendering import as_table
+    from lifemiles_forecasting.tracking.prune import check_registry
     from lifemiles_forecasting.tracking.prune import prune as clean_up
     from lifemiles_forecasting.tracking.retention import Rule
 
+    check_registry(stores.tracking, stores.registry)
     before = None if older_than is None else int((time.time() - older_than) * 1000)
     rule = Rule(keep, before)
     pruned = clean_up(stores.tracking, rule, orphans=not keep_orphans, dry_run=dry_run)

@@ -43,10 +43,12 @@ class Stores:
     Attributes:
         tracking: URI of the tracking store.
         registry: URI of the model registry; by default that of the tracking store.
+        outputs: folder of what its runs write.
     """
 
     tracking: str
     registry: str | None = None
+    outputs: Path = Path("data")
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,8 @@ def find_stores(project_path: Path, env: str | None) -> Stores:
     )
     check_environment(loader)
     server = tracking_config(loader, project_path)["server"]
-    return Stores(server["mlflow_tracking_uri"], server["mlflow_registry_uri"])
+    outputs = project_path / loader["globals"]["paths"]["data_root"]
+    return Stores(server["mlflow_tracking_uri"], server["mlflow_registry_uri"], outputs)
 
 
 def explore(stores: Stores, question: Question, form: str) -> None:

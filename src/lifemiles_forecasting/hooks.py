@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 # what pipelines that are run by themselves start from
-MADE_BY_DATA_PROCESSING = ("panel", "stores", "row_balance")
+MADE_BY_DATA_PROCESSING = ("panel", "stores", "row_balance", "planned_events")
 MADE_BY_TRAINING = (
     "backtest",
     "forecasts",

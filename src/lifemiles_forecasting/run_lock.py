@@ -27,12 +27,13 @@ class RunLock:
             folder: of the outputs; made if it is not there.
 
         Raises:
-            ConfigError: another run holds it; the message says which.
+            ConfigError: another run holds it, and the message says which; or nothing can be
+                written there.
         """
         self.release()  # of a run of this process that was interrupted
-        folder.mkdir(parents=True, exist_ok=True)
         lock, owner = FileLock(folder / LOCK), folder / OWNER
         try:
+            folder.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=0)
         except Timeout:
             who = owner.read_text(encoding="utf-8") if owner.is_file() else "unknown"
@@ -40,6 +41,12 @@ class RunLock:
                 f"another run that writes to {folder} ({who})",
                 "one at a time",
                 "Wait for it, or give this one a folder of its own with --params=data_root=DIR",
+            ) from None
+        except OSError as error:
+            raise ConfigError(
+                f"no way to write to data_root = {folder}: {error.strerror or error}",
+                "a folder that can be written to",
+                "Choose another with --params=data_root=DIR",
             ) from None
         now = datetime.now().astimezone().isoformat(timespec="seconds")
         owner.write_text(f"process {os.getpid()} on {socket.gethostname()} since {now}", "utf-8")

@@ -10,6 +10,7 @@ from lifemiles_forecasting.core import audit, backtest, fitting, leakage, rows
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.config import AuditSettings
 from lifemiles_forecasting.core.errors import InputError, LeakError
+from lifemiles_forecasting.core.events import parse_events
 from lifemiles_forecasting.core.rows import features_at
 from lifemiles_forecasting.core.synthetic import generate_series, small_settings
 
@@ -58,6 +59,20 @@ def test_honest_code_has_no_leak(table):
     assert not table["changed"].any()
     assert set(table["changed_by"]) == {""}
     audit.refuse_leaks(table, "leak_audit.csv")
+
+
+def test_planned_events_are_audited_too(made):
+    """Every name of the plan has features of its own, and no model that has seen them leaks."""
+    first, last = made.series.dates[0], made.series.dates[-1]
+    spans = [(first + 20 * k, first + 20 * k + 2) for k in range(1, 12)] + [(last - 2, last + 5)]
+    lines = ["start_date,end_date,name", *(f"{start},{end},doble" for start, end in spans)]
+    table = audit.audit(
+        made.series, plan_of(candidates=FAST, events=parse_events("\n".join(lines), "e.csv"))
+    )
+    features = set(table.loc[table["kind"] == audit.FEATURE, "name"])
+    assert {"event:doble", "event_day", "event_days_left"} <= features
+    assert audit.empty(table) == []
+    assert not table["changed"].any()
 
 
 def test_audit_does_not_depend_on_the_number_of_processes(made):

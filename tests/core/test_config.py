@@ -86,6 +86,25 @@ def test_parse_ConfigError_when_nested_key_is_unknown(everything):
     )
 
 
+def test_parse_ConfigError_when_a_raw_column_is_unknown(everything):
+    """A misspelled one would be a column that is not read, without a word."""
+    everything["data_processing"]["columns"]["activty_id"] = ["Nr"]
+    message = (
+        "found an unknown parameter 'data_processing.columns.activty_id'; expected one of "
+        "partner_code, store_code, "
+    )
+    with pytest.raises(ConfigError, match=re.escape(message)) as caught:
+        parse(Parameters, everything)
+    assert str(caught.value).endswith("Did you mean 'activity_id'?")
+
+
+def test_parse_ConfigError_when_a_metric_is_unknown(everything):
+    everything["reporting"]["metrics"] = ["mae", "wap"]
+    message = "found an unknown metric 'wap' in reporting.metrics; expected some of "
+    with pytest.raises(ConfigError, match=message):
+        parse(Parameters, everything)
+
+
 def test_parse_ConfigError_when_nothing_is_near(everything):
     message = refusal(Parameters, {**everything, "xyz": 3})
     assert "Did you mean" not in message
@@ -105,6 +124,11 @@ def test_parse_ConfigError_when_key_of_a_size_is_unknown(modeling):
         (
             {"horizon": 0},
             "found parameter 'horizon' = 0; expected input should be greater than or equal to 1",
+        ),
+        (
+            {"stores": []},
+            "found parameter 'stores' = []; expected at least one store_id, or null for all of "
+            "them",
         ),
         (
             {"horizon": 181},

@@ -15,6 +15,7 @@ from lifemiles_forecasting.core.event_days import (
     OTHERS,
     TIMING,
     EventDays,
+    not_learned,
     notices,
 )
 from lifemiles_forecasting.core.events import no_events, parse_events
@@ -123,7 +124,7 @@ def test_rarer_names_share_a_feature():
 def test_nothing_on_these_days_is_nothing():
     assert EventDays.of(no_events(), STORES, DAYS) is None
     assert EventDays.of(plan(",,2023-01-05,2023-12-31,doble,2"), STORES, DAYS) is None
-    assert notices(no_events(), STORES, DAYS[-1], 28) == []
+    assert notices(no_events(), STORES, DAYS, 28) == []
 
 
 def test_notices_name_what_will_not_work():
@@ -138,7 +139,7 @@ def test_notices_name_what_will_not_work():
         "C,,2024-02-25,2024-02-26,once,2",
         "C,,2025-03-05,2025-03-06,never in sight,2",
     )
-    assert notices(events, STORES, DAYS[-1], 28) == [
+    assert notices(events, STORES, DAYS, 28) == [
         ("X", "events", "unknown_partner", 0),
         ("A_77", "events", "unknown_store", 0),
         ("88", "events", "unknown_store", 0),
@@ -151,7 +152,7 @@ def test_inputs_are_not_modified():
     events = plan("A,,2024-01-05,2024-01-06,doble,2")
     before, stores = events.copy(), STORES.copy()
     EventDays.of(events, stores, DAYS)
-    notices(events, stores, DAYS[-1], 28)
+    notices(events, stores, DAYS, 28)
     pd.testing.assert_frame_equal(events, before)
     pd.testing.assert_frame_equal(stores, STORES)
 
@@ -231,3 +232,28 @@ def test_no_forecast_of_a_run_with_events_reads_the_future(made):
     rules = small_settings(candidates=("base", "direct", "ridge"))
     build = leakage.forecasts(14, rules, 65, 7, plan(*rows))
     assert leakage.future_perturbation(build, made.series, len(dates) - 15) == []
+
+
+@pytest.mark.parametrize(("before", "told"), [(DAYS[0] - 1, True), (DAYS[0], False)])
+def test_past_before_the_first_day_of_the_data_teaches_nothing(before, told):
+    ahead = DAYS[-1] + 3
+    events = plan(f",,{before - 2},{before},promo,2", f",,{ahead},{ahead},promo,2")
+    expected = [("promo", "events", "event_without_past", len(STORES))] if told else []
+    assert notices(events, STORES, DAYS, 28) == expected
+
+
+@pytest.mark.parametrize("name", ["Millas dobles", "MILLAS  DOBLES", "Míllas Dobles"])
+def test_event_is_known_by_its_name_however_it_is_written(name):
+    events, learned = plan(f",,2024-01-05,2024-01-06,{name},2"), {"event:Millas dobles", OTHERS}
+    assert EventDays.of(events, STORES, DAYS, learned).names == ("event:Millas dobles", *TIMING)
+    assert not_learned(events, learned, DAYS) == []
+
+
+def test_names_that_a_model_did_not_learn_are_told_if_they_are_ahead():
+    learned = {"event:doble", OTHERS}
+    events = plan(
+        ",,2024-01-05,2024-01-06,doble,2",
+        ",,2024-01-05,2024-01-06,nueva,2",
+        ",,2023-01-05,2023-01-06,vieja,2",
+    )
+    assert not_learned(events, learned, DAYS) == ["nueva"]

@@ -15,6 +15,7 @@ from lifemiles_forecasting.core.events import no_events, parse_events
 from lifemiles_forecasting.core.fleet import FleetModel
 from lifemiles_forecasting.core.fleet_of_run import fleet_of_run, recipe_of
 from lifemiles_forecasting.core.forecast import final_intervals, forecast_all
+from lifemiles_forecasting.core.scoring import strange_events
 from lifemiles_forecasting.core.study import build_study, prepare
 from lifemiles_forecasting.core.synthetic import generate_series, small_settings, with_values
 
@@ -132,4 +133,6 @@ def test_planned_events_are_kept_and_can_be_replaced():
     other = parse_events(text + f",,{last + 3},{last + 5},nunca vista,2", "e.csv")
     unknown = fleet.forecast(series, other)  # an event, and of none of the names that it learned
     assert not unknown.isna().any(axis=None)
+    assert strange_events(fleet, other, unknown) == ["nunca vista"]
+    assert strange_events(fleet, plan, table) == []
     assert unknown[on][c.FORECAST].sum() < table[on][c.FORECAST].sum()

@@ -196,3 +196,15 @@ def test_silent_store_gives_its_rows_back(make_study):
     np.testing.assert_allclose(model.table[c.FORECAST], rows[c.FORECAST], atol=1e-9)
     blend = dict(model.state) | {"silence_trust": 0.0}
     assert not np.allclose(StoreModel(blend, model.own).table[c.FORECAST], rows[c.FORECAST])
+
+
+def test_each_row_is_asked_for_its_horizon_or_else_its_date(model, study):
+    """As `Answers` does it: what one row leaves open is no business of the others."""
+    day = lambda k: str(study.series.dates[-1] + k)  # noqa: E731
+    mixed = pd.DataFrame({c.HORIZON: [1, None, None], c.DATE: [day(3), day(2), f"{day(4)}T23:00Z"]})
+    assert list(model.predict(mixed)[c.HORIZON]) == [1, 2, 4]
+    assert list(model.predict(mixed.assign(date=[None, *mixed[c.DATE][1:]]))[c.HORIZON]) == [
+        1,
+        2,
+        4,
+    ]

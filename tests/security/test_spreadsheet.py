@@ -4,12 +4,14 @@ import csv
 import io
 import json
 import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from lifemiles_forecasting import report
 from lifemiles_forecasting.core.spreadsheet import (
     neutral,
     neutral_table,
@@ -39,6 +41,15 @@ def test_text_comes_back_as_it_was(text):
 @given(odd_texts, odd_texts)
 def test_different_texts_stay_different(one, other):
     assert (neutral(one) == neutral(other)) == (one == other)
+
+
+@given(odd_texts)
+@example("x;=1+1")
+def test_report_writes_its_own_files_as_we_do(text):
+    """The page makes its CSV in the browser; the pattern reads the same in both languages."""
+    script = (Path(report.__file__).parent / "scripts" / "downloads.js").read_text("utf-8")
+    pattern = re.search(r"const FORMULA = /(.+)/g;", script)[1]
+    assert re.sub(pattern, "'", text) == neutral(text)
 
 
 def begins_a_formula(cell):
@@ -106,3 +117,18 @@ def test_explore_neutralises_csv_and_leaves_json_to_machines():
     tables = {"store_runs": [{"store_id": "=1+1", "test_r2": -0.5}]}
     assert as_csv(tables) == "store_id,test_r2\n'=1+1,-0.5\n"
     assert json.loads(as_json(tables)) == tables["store_runs"]
+
+
+def test_carriage_return_in_a_code_ends_no_line(tmp_path):
+    """Readers take a lone one for the end of a line, unless it is quoted."""
+    table = pd.DataFrame({"store_id": ["P_a\rb", "P_c", "P_d\r\ne"], "n": [1, 2, 3]})
+    dataset = CsvTableDataset(filepath=str(tmp_path / "t.csv"), save_args={"index": False})
+    dataset.save(table)
+    pd.testing.assert_frame_equal(dataset.load(), table)
+    with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as stream:
+        assert [row[0] for row in csv.reader(stream)] == [
+            "store_id",
+            *map(neutral, table["store_id"]),
+        ]
+    dataset.save(table[1:2])
+    assert (tmp_path / "t.csv").read_bytes() == b"store_id,n\nP_c,2\n"

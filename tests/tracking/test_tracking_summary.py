@@ -25,7 +25,9 @@ def run(client):
     run = client.create_run("1")
     metrics, _ = metrics_of(METRICS)
     tags = tags_of({"run_level": "pipeline", "training_mode": "full"})
-    client.log_batch(run.info.run_id, metrics, params_of({"target": "billings"}), tags)
+    client.log_batch(
+        run.info.run_id, metrics, params_of({"target": "billings", "horizon": 14}), tags
+    )
     return run.info.run_id
 
 
@@ -33,7 +35,7 @@ def test_ten_lines_say_what_came_out(client, run):
     lines = conclude(client, run, PLACES)
     assert len(lines) == 10
     assert lines[0] == "Stores: 1,218 attempted, models stand for 99.8 %; full run"
-    assert lines[1] == ("Accuracy: WAPE 74.9 %, naive 96.8 %; of 28-day totals 17.3 %; bias +2.0 %")
+    assert lines[1] == ("Accuracy: WAPE 74.9 %, naive 96.8 %; of 14-day totals 17.3 %; bias +2.0 %")
     assert "POBRE 1,200" in lines[4]
     assert "median -" in lines[2]  # what was not measured is not made up
     assert lines[6] == "Report: data/08_reporting/report.html"

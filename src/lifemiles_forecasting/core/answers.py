@@ -57,7 +57,7 @@ class Answers:
             InputError: no `store_id` or one that is no text, or a horizon or date that is none.
         """
         ids = _texts(asked)
-        ahead = self._days_ahead(asked)
+        ahead = days_ahead(asked, self._origin)
         store = self._stores.get_indexer(ids)
         whole = np.isnan(ahead) & (store >= 0)
         each = np.repeat(np.arange(len(asked)), np.where(whole, self._horizon, 1))
@@ -94,18 +94,29 @@ class Answers:
         answer.loc[told, c.DATE] = (self._origin + pd.to_timedelta(day[told], "D")).to_numpy()
         return answer
 
-    def _days_ahead(self, asked: pd.DataFrame) -> np.ndarray:
-        """(rows,) days ahead; nan where a row asks for all of them."""
-        ahead = np.full(len(asked), np.nan)
-        origin = self._origin.toordinal()
-        if c.DATE in asked:
-            given = asked[c.DATE].notna().to_numpy()
-            days = _read(asked.loc[given, c.DATE], _ordinal, "YYYY-MM-DD")
-            ahead[given] = days - origin
-        if c.HORIZON in asked:
-            given = asked[c.HORIZON].notna().to_numpy()
-            ahead[given] = _read(asked.loc[given, c.HORIZON], _whole, "whole days ahead")
-        return ahead
+
+def days_ahead(asked: pd.DataFrame, origin: pd.Timestamp) -> np.ndarray:
+    """How many days after the origin each row asks for.
+
+    Args:
+        asked: optionally `horizon` (days ahead, from 1) and `date`; the horizon goes first.
+        origin: the last known day.
+
+    Returns:
+        (rows,); nan for a row that has neither.
+
+    Raises:
+        InputError: a horizon or date that is none.
+    """
+    ahead = np.full(len(asked), np.nan)
+    if c.DATE in asked:
+        given = asked[c.DATE].notna().to_numpy()
+        days = _read(asked.loc[given, c.DATE], _ordinal, "YYYY-MM-DD")
+        ahead[given] = days - origin.toordinal()
+    if c.HORIZON in asked:
+        given = asked[c.HORIZON].notna().to_numpy()
+        ahead[given] = _read(asked.loc[given, c.HORIZON], _whole, "whole days ahead")
+    return ahead
 
 
 def _texts(asked: pd.DataFrame) -> np.ndarray:

@@ -44,6 +44,8 @@ class AuditPlan:
         horizon: days ahead.
         min_samples: active days that a store needs for models of its own.
         seed: of the sample and of every learner.
+        events: planned events, the columns of `columns.EVENTS`; they are known ahead, and stay as
+            they are in every other future.
     """
 
     settings: AuditSettings
@@ -51,6 +53,7 @@ class AuditPlan:
     horizon: int
     min_samples: int
     seed: int
+    events: pd.DataFrame | None = None
 
     def origins(self, series: Series) -> list[int]:
         """Columns of the last windows' origins, oldest first."""
@@ -164,9 +167,11 @@ def _compared(
 
 def _build(plan: AuditPlan, series: Series, origin: int) -> dict[tuple[str, str], np.ndarray]:
     """Everything that is computed for an origin, by kind and name."""
-    models = leakage.forecasts(plan.horizon, plan.models(), plan.min_samples, plan.seed)
+    settings, events = plan.models(), plan.events
+    features = leakage.features(plan.horizon, events, settings.holidays)
+    models = leakage.forecasts(plan.horizon, settings, plan.min_samples, plan.seed, events)
     named: dict[tuple[str, str], np.ndarray] = {}
-    for usual, build in ((FEATURE, leakage.features(plan.horizon)), (CANDIDATE, models)):
+    for usual, build in ((FEATURE, features), (CANDIDATE, models)):
         for name, values in build(series, origin).items():
             kind = CHOICE if name in _CHOICES else INTERVAL if name in NAMES else usual
             named.setdefault((CANDIDATE if name == "base" else kind, name), values)

@@ -14,6 +14,23 @@ from lifemiles_forecasting.core.errors import ConfigError
 
 M = TypeVar("M", bound=BaseModel)
 Target = Literal["billings", "local_amount", "miles"]
+RawColumn = Literal[
+    "partner_code",
+    "store_code",
+    "process_date",
+    "transaction_date",
+    "billings",
+    "miles",
+    "mile_price",
+    "local_amount",
+    "activity_id",
+    "transaction_type",
+    "member_id",
+    "partner_name",
+    "store_name",
+    "country",
+    "city",
+]
 Candidate = Literal[
     "base",
     "ets",
@@ -37,7 +54,7 @@ class DataSettings(Closed):
     encoding: Literal["utf-8", "latin-1", "cp1252", "utf-16"] = "utf-8"
     decimal: Literal[".", ","] = "."
     thousands: Literal["", ".", ",", " ", "'"] = ""
-    columns: dict[str, tuple[str, ...]]  # canonical name -> accepted names, the first match wins
+    columns: dict[RawColumn, tuple[str, ...]]  # accepted names, of which the first match wins
     date_column: Literal["process_date", "transaction_date"] = "process_date"
     date_order: Literal["ymd", "dmy", "mdy"] = "ymd"
     date_floor: date = date(2000, 1, 1)
@@ -172,6 +189,15 @@ class ReportSettings(Closed):
     coverage_min_points: int = Field(500, ge=1)
     language: Literal["es", "en"] = "es"
 
+    @field_validator("metrics")
+    @classmethod
+    def _known_metrics(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        from lifemiles_forecasting.core.metrics import get_metric  # heavy
+
+        for name in value:
+            get_metric(name)
+        return value
+
     @field_validator("coverage_band")
     @classmethod
     def _band_is_a_range(cls, value: tuple[float, float]) -> tuple[float, float]:
@@ -228,6 +254,13 @@ class Parameters(Closed):
     model_version: int | None = Field(None, ge=1)
     model_alias: str = Field("champion", pattern=r"^[\w-]+$")
 
+    @field_validator("stores")
+    @classmethod
+    def _some_stores(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if value is not None and not value:
+            raise ValueError("at least one store_id, or null for all of them")
+        return value
+
     @field_validator("as_of", mode="before")
     @classmethod
     def _real_date(cls, value: Any) -> Any:
@@ -257,7 +290,10 @@ def _known_keys(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
             kind = field.annotation if field else None
         else:  # a mapping: any key leads to its kind of value
             kind = (get_args(kind) or (None,))[-1]
-    return sorted(kind.model_fields) if _is_model(kind) else []
+    if _is_model(kind):
+        return sorted(kind.model_fields)
+    keys = (get_args(kind) or (None,))[0]
+    return list(get_args(keys))
 
 
 def _is_model(kind: Any) -> bool:
@@ -278,10 +314,13 @@ def parse(model: type[M], values: dict[str, Any]) -> M:
         return model.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            known = _known_keys(model, first["loc"][:-1])
-            near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
+        place, unknown = first["loc"], first["type"] == "extra_forbidden"
+        if place[-1:] == ("[key]",):  # of a mapping whose keys are known
+            place, unknown = place[:-1], True
+        name = ".".join(str(part) for part in place)
+        if unknown:
+            known = _known_keys(model, place[:-1])
+            near = difflib.get_close_matches(str(place[-1]), known, n=1)
             hint = f"Did you mean {near[0]!r}?" if near else ""
             raise ConfigError(
                 f"an unknown parameter {name!r}", f"one of {', '.join(known)}", hint

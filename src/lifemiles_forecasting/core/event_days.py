@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lifemiles_forecasting.core import columns as c
+from lifemiles_forecasting.core.names import plain
 from lifemiles_forecasting.core.notices import Notice
 
 SPAN = (c.START_DATE, c.END_DATE)
@@ -56,12 +57,26 @@ def feature_names(events: pd.DataFrame, learned: Collection[str] | None = None) 
         events: the columns of `columns.EVENTS`.
         learned: features that a model knows; an event of another name is one of those that share.
     """
-    feature = OWN + events[c.NAME]
     if learned is not None:
-        return feature.where(feature.isin(learned), OTHERS)
+        known = {plain(name): name for name in learned if name.startswith(OWN)}
+        return (OWN + events[c.NAME]).map(plain).map(known).fillna(OTHERS)
+    feature = OWN + events[c.NAME]
     counts = events[c.NAME].value_counts()
     ranked = sorted(counts.index, key=lambda name: (-counts[name], name))
     return feature.where(events[c.NAME].isin(ranked[:MOST_NAMES]), OTHERS)
+
+
+def not_learned(events: pd.DataFrame, learned: Collection[str], days: np.ndarray) -> list[str]:
+    """Sorted names of events on any of these days that have no feature of their own.
+
+    Args:
+        events: the columns of `columns.EVENTS`.
+        learned: features that a model knows.
+        days: (D,) datetime64[D], consecutive.
+    """
+    start, end = _span(events, days)
+    others = feature_names(events, learned) == OTHERS
+    return sorted(set(events[c.NAME][(end >= 0) & (start < len(days)) & others]))
 
 
 def _span(events: pd.DataFrame, days: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -174,14 +189,14 @@ def _laid_out(
 
 
 def notices(
-    events: pd.DataFrame, stores: pd.DataFrame, last: np.datetime64, horizon: int
+    events: pd.DataFrame, stores: pd.DataFrame, known: np.ndarray, horizon: int
 ) -> list[Notice]:
     """What a reader of the plan should know.
 
     Args:
         events: the columns of `columns.EVENTS`.
         stores: every store of the data.
-        last: the last day of the data.
+        known: (D,) datetime64[D], the days of the data.
         horizon: days ahead.
 
     Returns:
@@ -196,8 +211,8 @@ def notices(
     found += [(name, UNKNOWN_STORE, 0) for name in ids[~foreign]]
     names = events[c.NAME].to_numpy(object)[row]
     start, end = (events[day].to_numpy().astype("datetime64[D]") for day in SPAN)
-    ahead = ((end > last) & (start <= last + horizon))[row]
-    seen = set(names[(start <= last)[row]])
+    ahead = ((end > known[-1]) & (start <= known[-1] + horizon))[row]
+    seen = set(names[((end >= known[0]) & (start <= known[-1]))[row]])
     for name in np.unique(names[ahead]):
         if name not in seen:
             concerned = len(np.unique(store[ahead & (names == name)]))

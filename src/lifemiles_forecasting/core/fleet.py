@@ -85,6 +85,12 @@ class FleetModel:
         """The last day that its models saw."""
         return np.datetime64(self.recipe["trained_until"], "D")
 
+    @property
+    def event_features(self) -> set[str]:
+        """What its models have learned of planned events."""
+        learned = {feature for known in self.recipe["features"].values() for feature in known}
+        return {name for name in learned if name.startswith(EVENT_PREFIX)}
+
     def forecast(self, series: Series, events: pd.DataFrame | None = None) -> pd.DataFrame:
         """Forecast every store from the last day of a history.
 
@@ -126,8 +132,7 @@ class FleetModel:
         """(K, S, H) of those that have any weight; nan for the others."""
         names = self.recipe["candidates"]
         out = np.full((len(names), len(pool.y), self.horizon), np.nan)
-        learned = {feature for known in self.recipe["features"].values() for feature in known}
-        planned = {name for name in learned if name.startswith(EVENT_PREFIX)}
+        planned = self.event_features
         calendar = Calendar.of(pool, self.horizon, self._holidays(), events, planned)
         at = features_at(pool, calendar, len(pool.dates) - 1, self.horizon)
         for k, name in enumerate(names):

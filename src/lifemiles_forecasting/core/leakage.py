@@ -14,7 +14,7 @@ import pandas as pd
 from lifemiles_forecasting.core import backtest
 from lifemiles_forecasting.core.calendar import Calendar
 from lifemiles_forecasting.core.candidates.closed import CLOSED
-from lifemiles_forecasting.core.config import ModelSettings
+from lifemiles_forecasting.core.config import HolidaySettings, ModelSettings
 from lifemiles_forecasting.core.finish import closed_and_floor
 from lifemiles_forecasting.core.fitting import POOLED
 from lifemiles_forecasting.core.intervals import NAMES, Spread, bounds
@@ -99,11 +99,13 @@ def _same(known: Mapping[str, np.ndarray], seen: Mapping[str, np.ndarray], name:
     return np.array_equal(known[name], seen[name], equal_nan=known[name].dtype.kind == "f")
 
 
-def features(horizon: int, events: pd.DataFrame | None = None) -> Build:
+def features(
+    horizon: int, events: pd.DataFrame | None = None, holidays: HolidaySettings | None = None
+) -> Build:
     """What to audit: every feature, the base, the scale and the choice of training rows."""
 
     def build(series: Series, origin: int) -> dict[str, np.ndarray]:
-        calendar = Calendar.of(series, horizon, events=events)
+        calendar = Calendar.of(series, horizon, holidays, events)
         at = features_at(series, calendar, origin, horizon)
         named = {name: at.X[:, :, k] for k, name in enumerate(at.names)}
         return {**named, "base": at.base, "scale": at.scale, "usable": at.usable}

@@ -11,6 +11,7 @@ from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.answers import UNKNOWN, Answers
 from lifemiles_forecasting.core.continuation import continued
 from lifemiles_forecasting.core.errors import ConfigError
+from lifemiles_forecasting.core.event_days import not_learned
 from lifemiles_forecasting.core.fleet import FleetModel
 from lifemiles_forecasting.core.series import Series
 
@@ -78,6 +79,12 @@ def score(
     ids = list(dict.fromkeys(wanted))
     asked = {c.STORE_ID: np.repeat(ids, horizon), c.HORIZON: np.tile(days, len(ids))}
     return Answers(table).of(pd.DataFrame(asked)).astype(table.dtypes.drop(c.HORIZON).to_dict())
+
+
+def strange_events(fleet: FleetModel, events: pd.DataFrame, forecasts: pd.DataFrame) -> list[str]:
+    """Names of planned events on the days of a forecast that the model did not learn by name."""
+    ahead = forecasts[c.DATE].to_numpy().astype("datetime64[D]")
+    return not_learned(events, fleet.event_features, np.arange(ahead.min(), ahead.max() + 1))
 
 
 def is_retrospective(fleet: FleetModel, forecasts: pd.DataFrame) -> bool:

@@ -9,7 +9,7 @@ Nothing else changes, and no two texts become one.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -62,16 +62,25 @@ def original_table(frame: pd.DataFrame) -> pd.DataFrame:
     return _mapped(frame, original)
 
 
-def _mapped(frame: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
+def has_text(frame: pd.DataFrame, part: str) -> bool:
+    """Whether any text of a table has this part."""
+    return any(part in text for _, texts in _texts(frame) for text in texts)
+
+
+def _texts(frame: pd.DataFrame) -> Iterator[tuple[Hashable, list[str]]]:
+    """The distinct texts of each column that has any; a code is in a file many times."""
     from pandas.api.types import is_object_dtype, is_string_dtype
 
-    changed = {}
     for name, column in frame.items():
-        if not (is_object_dtype(column) or is_string_dtype(column)):
-            continue
-        # a code is in a file many times: each is looked at once
-        known = {text: change(text) for text in column.unique() if isinstance(text, str)}
+        if is_object_dtype(column) or is_string_dtype(column):
+            yield name, [text for text in column.unique() if isinstance(text, str)]
+
+
+def _mapped(frame: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
+    changed = {}
+    for name, texts in _texts(frame):
+        known = {text: change(text) for text in texts}
         different = {text: new for text, new in known.items() if new != text}
         if different:
-            changed[name] = column.replace(different)
+            changed[name] = frame[name].replace(different)
     return frame.assign(**changed) if changed else frame

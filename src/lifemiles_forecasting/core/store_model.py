@@ -19,6 +19,7 @@ import pandas as pd
 
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core import zero_rule
+from lifemiles_forecasting.core.answers import days_ahead
 from lifemiles_forecasting.core.candidates.learners import (
     Model,
     RidgeModel,
@@ -121,8 +122,8 @@ class StoreModel:
         """Forecast the asked days.
 
         Args:
-            frame: optional columns `horizon` (days ahead, from 1) or `date`; without either, or
-                without rows, the whole horizon.
+            frame: optional columns `horizon` (days ahead, from 1) and `date`, of which a row's
+                horizon goes first; without either, or without rows, the whole horizon.
 
         Returns:
             A row per asked row, in its order, with the columns of `columns.FORECASTS`.
@@ -134,33 +135,18 @@ class StoreModel:
         table = self.table
         if frame.empty or not {c.HORIZON, c.DATE} & set(frame.columns):
             return table.copy()
-        wanted = self._days_ahead(frame)
+        wanted = days_ahead(frame, pd.Timestamp(self.state["origin"]))
+        if np.isnan(wanted).any():
+            raise InputError("a row without horizon and date", "one of them in every row")
         outside = (wanted < 1) | (wanted > len(table))
         if outside.any():
             first, last = table[c.DATE].iloc[0], table[c.DATE].iloc[-1]
             raise InputError(
-                f"horizon {wanted[outside][0]} asked of store {self.state[c.STORE_ID]!r}",
+                f"horizon {wanted[outside][0]:.0f} asked of store {self.state[c.STORE_ID]!r}",
                 f"1 to {len(table)}, which is {first} to {last}",
                 "Train anew to forecast from a later day.",
             )
-        return table.iloc[wanted - 1].reset_index(drop=True)
-
-    def _days_ahead(self, frame: pd.DataFrame) -> np.ndarray:
-        """(rows,) days ahead that are asked for: `horizon` where it is filled, else `date`."""
-        name = c.HORIZON if c.HORIZON in frame and frame[c.HORIZON].notna().all() else c.DATE
-        if name not in frame or frame[name].isna().any():
-            raise InputError("a row without horizon and date", "one of them in every row")
-        asked = frame[name]
-        if name == c.HORIZON:
-            read = pd.to_numeric(asked, errors="coerce")
-            read = read.where(read % 1 == 0)
-        else:
-            origin = pd.Timestamp(self.state["origin"])
-            read = (pd.to_datetime(asked, errors="coerce").dt.normalize() - origin).dt.days
-        if read.isna().any():
-            expected = "whole days ahead" if name == c.HORIZON else "YYYY-MM-DD"
-            raise InputError(f"{name} {asked[read.isna()].tolist()[0]!r}", expected)
-        return read.to_numpy(dtype=np.int64)
+        return table.iloc[wanted.astype(int) - 1].reset_index(drop=True)
 
 
 def _without_nan(value: Any) -> Any:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+import csv
 from typing import TYPE_CHECKING
 
 from kedro_datasets.pandas import CSVDataset
 
-from lifemiles_forecasting.core.spreadsheet import neutral_table, original_table
+from lifemiles_forecasting.core.spreadsheet import has_text, neutral_table, original_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,4 +34,9 @@ class CsvTableDataset(CSVDataset):
 
     def save(self, data: pd.DataFrame) -> None:
         """Write the table."""
-        super().save(neutral_table(data))
+        table = neutral_table(data)
+        written = self
+        if has_text(table, "\r"):  # ends a line for every reader, and Python 3.11 does not quote it
+            written = copy.copy(self)
+            written._save_args = {**self._save_args, "quoting": csv.QUOTE_NONNUMERIC}
+        super(CsvTableDataset, written).save(table)

@@ -115,6 +115,24 @@ class Pruned:
         ]
 
 
+def check_registry(uri: str, registry: str | None) -> None:
+    """Make sure that the models whose runs must stay are known to the tracking database.
+
+    Args:
+        uri: the absolute tracking URI.
+        registry: that of the model registry, where it is configured.
+
+    Raises:
+        TrackingError: the registry is another store.
+    """
+    if registry not in {None, uri}:
+        raise TrackingError(
+            f"a model registry of its own, {without_credentials(registry)}",
+            "registered models beside their runs: only there can it be seen which must stay",
+            "Nothing was deleted. Delete runs in MLflow, those of no registered version",
+        )
+
+
 def prune(uri: str, rule: Rule, orphans: bool = True, dry_run: bool = False) -> Pruned:
     """Delete old runs, or find out what that would free.
 

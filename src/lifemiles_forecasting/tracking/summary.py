@@ -59,12 +59,12 @@ class Summary:
 
     def lines(self) -> list[str]:
         """Ten lines of text: what came out and where it is."""
-        number = self._number
+        number, days = self._number, self.params.get("horizon", _MISSING)
         return [
             f"Stores: {number('total_stores_attempted', ',.0f')} attempted, models stand for "
             f"{number('success_rate', '.1f')} %; {self.tags.get('training_mode', _MISSING)} run",
             f"Accuracy: WAPE {number('wape', '.1f')} %, naive {number('naive_wape', '.1f')} %; "
-            f"of 28-day totals {number('wape_28d', '.1f')} %; bias {number('bias', '+.1f')} %",
+            f"of {days}-day totals {number('wape_28d', '.1f')} %; bias {number('bias', '+.1f')} %",
             f"Per store: mean R2 {number('avg_r2', '.2f')}, median {number('median_r2', '.2f')}, "
             f"best {number('best_r2', '.2f')}; mean SMAPE {number('avg_smape', '.1f')} %",
             f"Intervals: the 80 % ones held {number('coverage_80', '.1f')} %, the 95 % ones "
@@ -80,12 +80,12 @@ class Summary:
 
     def markdown(self) -> str:
         """The run's description: headline table, what became of the model, links."""
-        number = self._number
+        number, days = self._number, self.params.get("horizon", _MISSING)
         rows = {
             "stores attempted": number("total_stores_attempted", ",.0f"),
             "success rate": f"{number('success_rate', '.1f')} %",
             "WAPE (naive)": f"{number('wape', '.1f')} % ({number('naive_wape', '.1f')} %)",
-            "WAPE of 28-day totals": f"{number('wape_28d', '.1f')} %",
+            f"WAPE of {days}-day totals": f"{number('wape_28d', '.1f')} %",
             "bias": f"{number('bias', '+.1f')} %",
             "coverage of 80 / 95 %": (
                 f"{number('coverage_80', '.1f')} / {number('coverage_95', '.1f')} %"

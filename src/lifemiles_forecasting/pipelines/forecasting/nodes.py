@@ -12,6 +12,11 @@ if TYPE_CHECKING:  # heavy, and this module is imported at every kedro command
 
 logger = logging.getLogger(__name__)
 
+STRANGE_EVENT = (
+    "Event %r is not one that the model has learned by its name: it has the effect that rarer ones "
+    "share, or none. Train with the plan to learn it."
+)
+
 
 def choose_model(
     *,
@@ -52,6 +57,8 @@ def score_stores(  # noqa: PLR0913 - every run-time parameter is an input of its
     plan = None if events is None else planned_events
     newer = Series.from_frames(panel, stores)
     table = scoring.score(chosen_model.fleet, newer, plan, wanted, horizon)
+    for name in [] if plan is None else scoring.strange_events(chosen_model.fleet, plan, table):
+        logger.warning(STRANGE_EVENT, name)
     return table, table
 
 

@@ -14,6 +14,7 @@ logger = logging.getLogger(__name__)
 def audit_leaks(  # noqa: PLR0913, PLR0917 - every run-time parameter is an input of its own
     panel: pd.DataFrame,
     stores: pd.DataFrame,
+    planned_events: pd.DataFrame,
     leak_audit: dict[str, Any],
     modeling: dict[str, Any],
     horizon: int,
@@ -35,6 +36,7 @@ def audit_leaks(  # noqa: PLR0913, PLR0917 - every run-time parameter is an inpu
         horizon=horizon,
         min_samples=min_samples,
         seed=seed,
+        events=planned_events,
     )
     sample, kinds = audit.sample_stores(Series.from_frames(panel, stores), plan)
     logger.info("Auditing %s stores: %s.", len(sample.y), kinds)

@@ -7,6 +7,7 @@ from kedro.pipeline import Node, Pipeline
 from lifemiles_forecasting.pipelines.groups import group
 from lifemiles_forecasting.pipelines.leak_audit.nodes import audit_leaks, refuse_leaks
 
+TABLES = ("panel", "stores", "planned_events")
 RUN_PARAMETERS = ("leak_audit", "modeling", "horizon", "min_samples", "seed")
 
 
@@ -17,7 +18,7 @@ def create_pipeline(**_: object) -> Pipeline:
         [
             Node(
                 audit_leaks,
-                inputs=["panel", "stores", *(f"params:{name}" for name in RUN_PARAMETERS)],
+                inputs=[*TABLES, *(f"params:{name}" for name in RUN_PARAMETERS)],
                 outputs="leak_audit",
                 name="audit_leaks",
             ),

@@ -89,7 +89,7 @@ def collect_warnings(
     found = [
         *study.calendar.notices(),
         *backtest.notices(study, backtest_result),
-        *event_days.notices(planned_events, stores, study.series.origin, study.horizon),
+        *event_days.notices(planned_events, stores, study.series.dates, study.horizon),
     ]
     for notice in found:
         logger.warning("Warning in %s: %s, %s; stores: %s", *notice)

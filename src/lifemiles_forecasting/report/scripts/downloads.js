@@ -3,11 +3,11 @@
 (() => {
   const { byId, element } = base;
 
-  // a spreadsheet takes a text that starts like this for a formula: an apostrophe in front tells it not to
+  // what a spreadsheet takes for a formula gets an apostrophe in front, wherever a cell may begin (core/spreadsheet.py)
+  const FORMULA = /(?<![^;,|\t\r\n"])(?='*[^\S\t\r\n]*[\t\r\n=+\-@＝＋－＠])/g;
   const cell = (value) => {
     if (typeof value === "number") return String(value);
-    const text = String(value ?? "");
-    const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+    const safe = String(value ?? "").replaceAll(FORMULA, "'");
     return /[",\n\r]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
   };
   const save = (name, lines) => {
