@@ -157,6 +157,15 @@ def test_audit_starts_from_what_a_run_leaves():
     assert needed <= pipelines()["__default__"].outputs() | datasets_of("__default__")
 
 
+@pytest.mark.parametrize("job", ["forecasting", "monitoring"])
+def test_each_job_names_its_own_quarantine(job):
+    (node,) = [node for node in pipelines()[job].nodes if node.name.endswith("trust_rows")]
+    folder = node.func.keywords["job"]
+    assert set(node.outputs) == {f"{folder}.store_days"}
+    entry = loader("base")["catalog"]["{job}.quarantine"]
+    assert entry["filepath"].endswith("/02_intermediate/{job}/quarantine.parquet")
+
+
 def test_whole_run_needs_nothing_but_raw_files():
     free = {name for name in pipelines()["__default__"].inputs() if not name.startswith("param")}
     # and what there may be of earlier runs, which is read if it is there

@@ -163,7 +163,7 @@ def run(**options: Any) -> Any:
 @click.option(
     "--champion", is_flag=True, help="The registered model: its champion and its challenger."
 )
-@click.option("--top", type=click.IntRange(min=1), default=10, show_default=True, help="Rows.")
+@click.option("--top", type=click.IntRange(1, 50_000), default=10, show_default=True, help="Rows.")
 @click.option(
     "--format",
     "form",

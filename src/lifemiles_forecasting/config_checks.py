@@ -27,6 +27,7 @@ DATASET_TYPES = frozenset(
         "text.TextDataset",
         f"{_OURS}.csv_table.CsvTableDataset",
         f"{_OURS}.events.EventFileDataset",
+        f"{_OURS}.figures.FiguresDataset",
         f"{_OURS}.fit_store.FitStoreDataset",
         f"{_OURS}.optional_record.OptionalRecordDataset",
         f"{_OURS}.optional_table.OptionalTableDataset",

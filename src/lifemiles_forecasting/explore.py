@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lifemiles_forecasting.core.hosts import exposure
-from lifemiles_forecasting.rendering import RENDERERS, printable
+from lifemiles_forecasting.core.names import printable
+from lifemiles_forecasting.rendering import RENDERERS
 from lifemiles_forecasting.tracking.names import CHAMPION, REGISTERED_MODEL
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lifemiles_forecasting.core.names import printable
 from lifemiles_forecasting.core.spreadsheet import neutral
 
 Row = Mapping[str, Any]
@@ -87,11 +88,6 @@ def _cell(value: Any) -> str:
 
 def _short(text: str) -> str:
     return text if len(text) <= _WIDEST_CELL else text[: _WIDEST_CELL - 3] + "..."
-
-
-def printable(text: str) -> str:
-    """A text for a terminal, which must not see the line breaks or escape sequences of an id."""
-    return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
 RENDERERS = {"table": as_table, "json": as_json, "csv": as_csv}

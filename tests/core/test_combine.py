@@ -221,3 +221,13 @@ def test_candidate_that_is_not_allowed_has_no_weight_and_moves_no_other():
     weights = store_weights(y, y_hat, CombineSettings(power=6, shrink_days=100), pool, allowed)
     assert (weights[:, 2] == 0).all()
     np.testing.assert_allclose(weights[:, :2], weigh(y, y_hat[:2]))
+
+
+@pytest.mark.parametrize("shrink_days", [0.0, 100.0])
+def test_store_without_a_day_of_its_own_has_the_pooled_weights(y, shrink_days):
+    y_hat = forecasts(y, 1, 5, 20)
+    known = y.copy()
+    known[0] = np.nan
+    weights = weigh(known, y_hat, shrink_days=shrink_days)
+    others = pooled_weights(known[1:], y_hat[:, 1:], 6.0)
+    np.testing.assert_allclose(weights[0], others, rtol=1e-9)

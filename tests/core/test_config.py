@@ -35,7 +35,7 @@ def everything(modeling):
         "raw_transactions": "data/01_raw/transactions",
         "data_processing": {"columns": {"partner_code": ["Partner Code"]}},
         "modeling": modeling,
-        "reporting": {"tiers": {}, "metrics": ["wape"]},
+        "reporting": {"tiers": {"ONE": {"min_r2": 0, "max_smape": 50}}, "metrics": ["wape"]},
     }
 
 
@@ -203,3 +203,10 @@ def test_every_group_is_closed_and_frozen(model):
     assert model.model_config["extra"] == "forbid"
     assert model.model_config["frozen"]
     assert issubclass(ReportSettings, Closed)
+
+
+def test_strictest_tier_comes_first_wherever_it_is_configured(everything):
+    """What another environment adds stands behind those of base."""
+    loose, strict = {"min_r2": 0.5, "max_smape": 30}, {"min_r2": 0.9, "max_smape": 10}
+    everything["reporting"]["tiers"] = {"B": loose, "A": strict, "A2": strict | {"max_smape": 20}}
+    assert list(parse(Parameters, everything).reporting.tiers) == ["A", "A2", "B"]

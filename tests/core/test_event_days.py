@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lifemiles_forecasting.core import backtest, leakage
 from lifemiles_forecasting.core import columns as c
-from lifemiles_forecasting.core.config import CatBoostSettings, DirectSettings
+from lifemiles_forecasting.core.config import CatBoostSettings, PooledSettings
 from lifemiles_forecasting.core.event_days import (
     FAR,
     MOST_NAMES,
@@ -182,7 +182,7 @@ def lifts(campaign):
     """Forecast over the normal level, by group of stores, on days of the campaign and others."""
     series, events, normal, groups, on = campaign
     sizes = {"one": CatBoostSettings(iterations=150, depth=6, learning_rate=0.1)}
-    rules = small_settings(candidates=("base", "direct"), direct=DirectSettings(sizes=sizes))
+    rules = small_settings(candidates=("base", "direct"), direct=PooledSettings(sizes=sizes))
 
     def measure(events):
         chosen, attempted = prepare(series, HORIZON, 56, None)

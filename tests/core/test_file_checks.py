@@ -78,6 +78,8 @@ def test_input_error_when_more_dates_fit_the_other_order():
         ("dmy", 3, "01/13/2018"),
         ("dmy", 0, "13/13/2018"),
         ("dmy", 0, "soon"),
+        ("dmy", 0, "05/45/2017"),  # a day of no order
+        ("dmy", 0, "02/30/2017"),
         ("mdy", 0, "13/13/2018"),
         ("ymd", 0, "01/13/2018"),
     ],

@@ -18,7 +18,7 @@ from lifemiles_forecasting.core.fleet_of_run import fleet_of_run, recipe_of
 from lifemiles_forecasting.core.synthetic import generate_series
 from lifemiles_forecasting.report.texts import TEXTS
 
-REPORT = ReportSettings(tiers={}, metrics=())
+REPORT = ReportSettings(tiers={"ONE": {"min_r2": 0.5, "max_smape": 20}}, metrics=())
 GOOD = {"success_rate": 100.0, "bias": 3.0, "wape": 30.0, "naive_wape": 40.0}
 
 
@@ -94,8 +94,12 @@ def test_every_finding_has_words_in_both_languages():
         ("bias", -10.1, "bias -10.1 %, expected within 10 % of 0"),
         ("bias", 10.1, "bias +10.1 %, expected within 10 % of 0"),
         ("wape", 40.1, "WAPE 40.10 %, expected at most the 40.00 % of the naive forecast"),
-        ("wape", np.nan, "WAPE nan %, expected at most the 40.00 % of the naive forecast"),
-        ("bias", np.nan, "bias +nan %, expected within 10 % of 0"),
+        (
+            "wape",
+            np.nan,
+            "WAPE that could not be measured, expected at most the 40.00 % of the naive forecast",
+        ),
+        ("bias", np.nan, "bias that could not be measured, expected within 10 % of 0"),
     ],
 )
 def test_each_bound_of_the_model_itself(new, figure, value, reason):

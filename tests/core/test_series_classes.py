@@ -12,9 +12,8 @@ from lifemiles_forecasting.core.base import fit_base
 from lifemiles_forecasting.core.candidates.closed import seasonal_naive
 from lifemiles_forecasting.core.config import (
     CatBoostSettings,
-    DirectSettings,
     LocalSettings,
-    RecursiveSettings,
+    PooledSettings,
     RidgeSettings,
 )
 from lifemiles_forecasting.core.forecast import final_intervals, forecast_all
@@ -76,8 +75,8 @@ def run(made, make_study):
     study = make_study(
         made.series,
         horizon=HORIZON,
-        direct=DirectSettings(sizes=POOLED),
-        recursive=RecursiveSettings(sizes=POOLED),
+        direct=PooledSettings(sizes=POOLED),
+        recursive=PooledSettings(sizes=POOLED),
         local_catboost=LocalSettings(sizes=OWN),
         ridge=RidgeSettings(alphas={"strong": 3000.0}),
     )

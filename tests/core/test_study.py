@@ -10,7 +10,7 @@ from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.errors import InputError
 from lifemiles_forecasting.core.features import MIN_HISTORY
 from lifemiles_forecasting.core.study import prepare
-from lifemiles_forecasting.core.synthetic import generate_series
+from lifemiles_forecasting.core.synthetic import generate_series, with_values
 
 
 def test_prepare_keeps_every_store_and_marks_those_with_enough(made):
@@ -47,7 +47,9 @@ def test_prepare_InputError_when_no_store_has_enough_history(made):
 
 
 def test_prepare_InputError_when_there_is_no_store(made):
-    with pytest.raises(InputError, match="the longest of 0 stores has 0 active days"):
+    with pytest.raises(
+        InputError, match="found no store that has ever sold anything; expected at least one"
+    ):
         prepare(made.series.take(np.array([], int)), 28, 56, None)
 
 
@@ -88,3 +90,18 @@ def test_attempted_at_counts_only_the_days_until_then(made, make_study):
 def test_a_store_outside_the_run_is_attempted_on_no_day(study):
     none = dataclasses.replace(study, attempted=np.zeros(10, bool))
     assert not none.attempted_at(205).any()
+
+
+def test_prepare_InputError_when_nobody_was_open_before_the_test_window(made):
+    """Its figures would be about nothing."""
+    y = made.series.y.copy()
+    y[2, :-40] = np.nan
+    young = with_values(made.series, y).take(np.array([2]))
+    first, last = made.series.dates[-41], made.series.dates[-1]
+    message = (
+        "found no store among the 1 with enough history that was open before the test window, "
+        f"{first} to {last}; expected at least one, for the forecasts to be measured on"
+    )
+    with pytest.raises(InputError, match=message):
+        prepare(young, 41, 28, None)
+    prepare(young, 39, 28, None)

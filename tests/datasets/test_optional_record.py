@@ -17,6 +17,12 @@ def test_what_is_saved_comes_back(tmp_path):
     assert catalog_of(tmp_path).load("verdict") == record
 
 
+def test_figure_that_is_none_is_null(tmp_path):
+    catalog_of(tmp_path).save("verdict", {"findings": [{"figures": {"found": float("nan")}}]})
+    found = catalog_of(tmp_path).load("verdict")
+    assert found == {"findings": [{"figures": {"found": None}}]}
+
+
 def test_what_is_not_there_is_none(tmp_path):
     catalog = catalog_of(tmp_path)
     assert not catalog.exists("verdict")

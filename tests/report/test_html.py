@@ -172,21 +172,6 @@ def test_weights_are_bounded_and_the_rest_is_told(content, monkeypatch):
     assert "Pesos de los candidatos: Se muestran 3 de 10" in page
 
 
-def test_a_limited_run_compares_only_its_own_stores(content):
-    kept = content.frames.stores[c.STORE_ID][4:8]
-    forecasts = content.frames.forecasts[content.frames.forecasts[c.STORE_ID].isin(kept)]
-    page = render_report(
-        replace(content, frames=replace(content.frames, forecasts=forecasts)), SETTINGS
-    )
-    data = json.loads(Elements(page).scripts["data"])
-    assert {row[0] for row in data["rows"]} == set(kept)
-    assert data["stores"] == len(kept)
-    panel = content.frames.panel
-    expected = panel[panel[c.STORE_ID].isin(kept)][c.Y].sum()
-    shown = sum(sum(cell["history"]) for cell in data["totals"]["cells"])
-    assert shown == pytest.approx(expected, abs=1)
-
-
 def test_series_are_bounded_and_the_rest_is_told(content, monkeypatch):
     monkeypatch.setattr(payload, "MAX_SERIES_VALUES", 3 * (150 + 4 * 28))
     series = json.loads(Elements(render_report(content, SETTINGS)).scripts["series"])

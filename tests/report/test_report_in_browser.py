@@ -355,3 +355,10 @@ def test_stores_that_have_no_room_are_told_and_counted(visit, content, tmp_path,
     assert "Sum of the 10 stores that this file lists." in read(page, "#totals-scope")
     page.locator("#store-table tbody button").nth(5).click()
     assert "the 2 stores with the largest forecasts" in read(page, "#picker-note")
+
+
+@pytest.mark.parametrize("by", ["recent", "haystack", "constructor", "weight_none"])
+def test_address_that_asks_for_an_order_of_nothing_gets_the_usual_one(visit, report, by):
+    page = visit(f"{report}#by={by}")
+    sorted_by = page.locator("#store-table th[aria-sort=descending] button")
+    assert sorted_by.get_attribute("data-by") == "forecast_total"

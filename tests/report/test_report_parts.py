@@ -1,6 +1,7 @@
 """What the report says of intervals, of the model in charge, of errors and of the data."""
 
 import json
+import math
 import re
 from dataclasses import replace
 
@@ -11,6 +12,8 @@ from report_page import ENGLISH, SETTINGS, Elements
 from lifemiles_forecasting.core import breakdown, gaps
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.synthetic_run import HOSTILE
+from lifemiles_forecasting.core.tasks import LOCAL_STAGE, POOLED_STAGE
+from lifemiles_forecasting.core.transactions import REASONS
 from lifemiles_forecasting.report import analysis
 from lifemiles_forecasting.report.analysis import MAX_COVERAGE
 from lifemiles_forecasting.report.html import render_report
@@ -97,6 +100,14 @@ def test_verdict_on_another_run_is_not_told(content):
     assert none[1] in page
 
 
+def test_verdict_on_a_window_without_sales_is_told(content):
+    """Its WAPE is no number, which the file of the verdict has as null."""
+    nothing = replace(content, metrics={**content.metrics, "wape": math.nan})
+    kind, text = verdict_of(nothing, judged_wape=None)
+    assert (kind, text.partition(":")[0]) == ("bad", "Este modelo no queda a cargo")
+    assert verdict_of(content, judged_wape=None)[0] == ""
+
+
 def test_finding_that_has_no_words_is_told_as_the_gate_wrote_it(content):
     reasons = {"reasons": [HOSTILE], "findings": [{"code": "novel", "figures": {}}]}
     page = render_report(replace(content, verdict={**content.verdict, **reasons}), SETTINGS)
@@ -143,3 +154,10 @@ def test_run_without_learners_has_no_importance(content):
     page = render_report(replace(content, importance=content.importance.iloc[:0]), SETTINGS)
     assert "Ningún modelo de la ejecución aprende de variables" in page
     assert "importance" not in json.loads(Elements(page).scripts["data"])["figures"]
+
+
+def test_every_reason_and_stage_has_words_in_both_languages():
+    stages = (LOCAL_STAGE, POOLED_STAGE, "holidays", "events", "weights", "panel")
+    needed = {f"reason_{reason}" for reason in REASONS} | {f"stage_{stage}" for stage in stages}
+    for texts in TEXTS.values():
+        assert needed <= set(texts)

@@ -307,6 +307,15 @@ def test_folders_of_no_run_can_stay_and_odd_ones_always_do(store):
     assert odd.exists()
 
 
+def test_experiment_whose_folder_is_gone_does_not_stop_the_search(store):
+    folder, _ = store
+    client = MlflowClient(tracking_uri=uri_of(folder))
+    client.create_experiment("unmounted", artifact_location=(folder / "gone" / "runs").as_uri())
+    assert store_size(uri_of(folder))["totals"][0]["bytes_of_no_run"] > 0
+    prune(uri_of(folder), Rule(keep=1))
+    assert not (folder / "mlruns" / ("0" * 32)).exists()
+
+
 def test_folders_of_a_neighbouring_database_are_not_orphans(store):
     folder, _ = store
     neighbour = folder / "neighbour.db"

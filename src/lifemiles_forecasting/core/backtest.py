@@ -10,7 +10,7 @@ import pandas as pd
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core import fitting
 from lifemiles_forecasting.core.candidates.closed import CLOSED, NAIVE
-from lifemiles_forecasting.core.combine import best_size, share_no_worse, store_weights
+from lifemiles_forecasting.core.combine import BLEND, best_size, share_no_worse, store_weights
 from lifemiles_forecasting.core.finish import finish
 from lifemiles_forecasting.core.fitting import Fits, Variant
 from lifemiles_forecasting.core.intervals import NAMES, Intervals, Spread, bounds
@@ -18,7 +18,6 @@ from lifemiles_forecasting.core.notices import Notice
 from lifemiles_forecasting.core.study import Study
 from lifemiles_forecasting.core.training_ledger import Ledger
 
-BLEND = "blend"
 # codes of warnings
 WORSE_THAN_BASE = "own_models_worse_than_base"
 LEFT_OUT = "candidate_failed"

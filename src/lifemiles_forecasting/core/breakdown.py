@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from lifemiles_forecasting.core import columns as c
-from lifemiles_forecasting.core.quality import BLEND, NAIVE, RunFrames
+from lifemiles_forecasting.core.combine import BLEND
+from lifemiles_forecasting.core.quality import NAIVE, RunFrames
 
 BY_HORIZON, BY_WEEKDAY = c.HORIZON, "weekday"
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from lifemiles_forecasting.core.config import CombineSettings
 
+BLEND = "blend"  # what the candidates are combined to
 LEAST_SQUARES = 0.5  # share of the least-squares weights against those by each one's own error
 
 
@@ -117,7 +118,7 @@ def store_weights(
     total = errors[:, shared].sum(axis=1, keepdims=True)
     tilt = _relative(own, pooled, complete) / _relative(total, pooled, allowed[:, None])
     days = np.isfinite(y).sum(axis=1)
-    trust = days / (days + settings.shrink_days)
+    trust = np.divide(days, days + settings.shrink_days, out=np.zeros(len(days)), where=days > 0)
     raw = np.where(complete, pooled[:, None] * tilt ** (-settings.power * trust), 0.0)
     # a store may be forecast by nobody but candidates that the others have no use for
     raw = np.where(raw.sum(axis=0) > 0, raw, complete.astype(float))

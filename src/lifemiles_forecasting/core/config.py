@@ -80,15 +80,8 @@ class CatBoostSettings(Closed):
     min_data_in_leaf: int = Field(1, ge=1)
 
 
-class DirectSettings(Closed):
-    """The pooled direct model: a short list of sizes to choose from by backtest."""
-
-    sizes: dict[str, CatBoostSettings] = Field(min_length=1)
-    max_rows: int = Field(400_000, ge=1_000)
-
-
-class RecursiveSettings(Closed):
-    """The pooled model of a single step: a short list of sizes to choose from by backtest."""
+class PooledSettings(Closed):
+    """A model of all stores: a short list of sizes to choose from by backtest."""
 
     sizes: dict[str, CatBoostSettings] = Field(min_length=1)
     max_rows: int = Field(400_000, ge=1_000)
@@ -149,8 +142,8 @@ class ModelSettings(Closed):
     max_failed_share: float = Field(0.05, ge=0, le=1)
     holidays: HolidaySettings = HolidaySettings()
     candidates: tuple[Candidate, ...]
-    direct: DirectSettings
-    recursive: RecursiveSettings
+    direct: PooledSettings
+    recursive: PooledSettings
     local_catboost: LocalSettings
     ridge: RidgeSettings
     combine: CombineSettings
@@ -180,7 +173,7 @@ class QualityTier(Closed):
 class ReportSettings(Closed):
     """Quality tiers, targets and what the report shows (`reporting`)."""
 
-    tiers: dict[str, QualityTier]
+    tiers: dict[str, QualityTier] = Field(min_length=1)  # the strictest first
     target_r2: float = 0.8
     target_smape: float = 10.0
     metrics: tuple[str, ...]
@@ -188,6 +181,12 @@ class ReportSettings(Closed):
     coverage_band: tuple[float, float] = (75.0, 85.0)  # percent of the days, for the 80 % interval
     coverage_min_points: int = Field(500, ge=1)
     language: Literal["es", "en"] = "es"
+
+    @field_validator("tiers")
+    @classmethod
+    def _strictest_first(cls, value: dict[str, QualityTier]) -> dict[str, QualityTier]:
+        # what another environment adds comes behind those of base
+        return dict(sorted(value.items(), key=lambda one: (-one[1].min_r2, one[1].max_smape)))
 
     @field_validator("metrics")
     @classmethod

@@ -12,8 +12,10 @@ import numpy as np
 import pandas as pd
 
 from lifemiles_forecasting.core import columns as c
+from lifemiles_forecasting.core.combine import BLEND
 from lifemiles_forecasting.core.config import ReportSettings
-from lifemiles_forecasting.core.quality import BLEND, LEVELS, RunFrames
+from lifemiles_forecasting.core.intervals import LEVELS
+from lifemiles_forecasting.core.quality import RunFrames
 
 OK, LOW, HIGH, FEW = "ok", "too_low", "too_high", "too_few_points"
 OVERALL, WEEK, CLASS, PARTNER = "overall", "horizon_week", "store_class", "partner"

@@ -16,7 +16,8 @@ import pandas as pd
 
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core import metrics as m
-from lifemiles_forecasting.core.backtest import BLEND, Backtest, actual
+from lifemiles_forecasting.core.backtest import Backtest, actual
+from lifemiles_forecasting.core.combine import BLEND
 from lifemiles_forecasting.core.errors import InputError
 from lifemiles_forecasting.core.forecast import FALLBACK, OK, modelled_stores
 from lifemiles_forecasting.core.intervals import Spread

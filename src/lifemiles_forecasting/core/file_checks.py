@@ -10,6 +10,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from lifemiles_forecasting.core import columns as c
@@ -101,11 +102,18 @@ def _swapped(quarantine: pd.DataFrame, settings: DataSettings) -> Counter[str]:
     for file, raw in zip(bad[c.FILE], bad[c.RAW], strict=True):
         for name, written in json.loads(raw).items():
             parts = re.search(NUMBERED, written.strip()) if plain(name) in accepted else None
-            if parts and int(parts[1]) <= LAST_MONTH < int(parts[2]):
-                found[file] += settings.date_order == "dmy"
-            elif parts and int(parts[2]) <= LAST_MONTH < int(parts[1]):
-                found[file] += settings.date_order == "mdy"
+            if parts:
+                day, month = (2, 1) if settings.date_order == "dmy" else (1, 2)
+                found[file] += _is_date(parts[3], parts[month], parts[day])
     return found
+
+
+def _is_date(*numbers: str) -> bool:
+    try:
+        date(*map(int, numbers))
+    except ValueError:
+        return False
+    return True
 
 
 def check_date_order(rows: ir.Table, quarantine: pd.DataFrame, settings: DataSettings) -> None:

@@ -7,8 +7,9 @@ import pandas as pd
 
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core import zero_rule
-from lifemiles_forecasting.core.backtest import BLEND, Backtest, calibrate
+from lifemiles_forecasting.core.backtest import Backtest, calibrate
 from lifemiles_forecasting.core.base import fit_base
+from lifemiles_forecasting.core.combine import BLEND
 from lifemiles_forecasting.core.finish import closed_and_floor
 from lifemiles_forecasting.core.intervals import NAMES, Intervals, Spread, bounds
 from lifemiles_forecasting.core.series import Series

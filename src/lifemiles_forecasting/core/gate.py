@@ -7,6 +7,7 @@ levels and features as they were known at the window's origin.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +16,8 @@ import numpy as np
 import pandas as pd
 
 from lifemiles_forecasting.core import coverage, metrics
-from lifemiles_forecasting.core.backtest import BLEND, Backtest, actual
+from lifemiles_forecasting.core.backtest import Backtest, actual
+from lifemiles_forecasting.core.combine import BLEND
 from lifemiles_forecasting.core.config import GateSettings, ReportSettings
 from lifemiles_forecasting.core.fleet import FleetModel
 from lifemiles_forecasting.core.forecast import with_base
@@ -148,15 +150,20 @@ def _by_itself(measured: Mapping[str, float], settings: GateSettings, done: floa
     found = []
     least = max(settings.min_success_rate, done)
     if not success >= least:
-        sentence = f"success rate {success:.1f} %, expected at least {least:g} %"
+        sentence = f"success rate {_said(success, '.1f')}, expected at least {least:g} %"
         found.append(Finding("success_rate", sentence, {"found": success, "limit": least}))
     if not abs(bias) <= settings.max_bias:
-        sentence = f"bias {bias:+.1f} %, expected within {settings.max_bias:g} % of 0"
+        sentence = f"bias {_said(bias, '+.1f')}, expected within {settings.max_bias:g} % of 0"
         found.append(Finding("bias", sentence, {"found": bias, "limit": settings.max_bias}))
     if not wape <= naive:
-        sentence = f"WAPE {wape:.2f} %, expected at most the {naive:.2f} % of the naive forecast"
+        most = f"the {_said(naive, '.2f')} of the naive forecast"
+        sentence = f"WAPE {_said(wape, '.2f')}, expected at most {most}"
         found.append(Finding("naive_better", sentence, {"found": wape, "limit": naive}))
     return found
+
+
+def _said(percent: float, form: str) -> str:
+    return "that could not be measured" if math.isnan(percent) else f"{percent:{form}} %"
 
 
 def _obstacle(new: Tested, incumbent: Incumbent) -> Finding | None:

@@ -90,10 +90,10 @@ def _missing_column(
         for option in group
     ]
     shown = ", ".join(header[:30])
-    return InputError(
-        f"no column {' or '.join(names)} in {file}, which has: {shown}",
-        f"it, because the target {target!r} needs it"
-        if group[0] not in ("partner_code", "store_code", settings.date_column)
-        else "it in every file",
-        hint,
-    )
+    why = {
+        ("partner_code",): "it in every file",
+        ("store_code",): "it in every file",
+        (settings.date_column,): "it in every file",
+        ("transaction_type",): "it, because data_processing.transaction_types names some",
+    }.get(group, f"it, because the target {target!r} needs it")
+    return InputError(f"no column {' or '.join(names)} in {file}, which has: {shown}", why, hint)

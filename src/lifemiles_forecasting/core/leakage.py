@@ -14,6 +14,7 @@ import pandas as pd
 from lifemiles_forecasting.core import backtest
 from lifemiles_forecasting.core.calendar import Calendar
 from lifemiles_forecasting.core.candidates.closed import CLOSED
+from lifemiles_forecasting.core.combine import BLEND
 from lifemiles_forecasting.core.config import HolidaySettings, ModelSettings
 from lifemiles_forecasting.core.finish import closed_and_floor
 from lifemiles_forecasting.core.fitting import POOLED
@@ -25,7 +26,7 @@ from lifemiles_forecasting.core.synthetic import with_values
 
 # Candidates that do not hang on whether a store gets models of its own. All others are compared
 # where a run on that day would have given it some, so that one missing here is still audited.
-SHARED = (*CLOSED, *POOLED, backtest.BLEND)
+SHARED = (*CLOSED, *POOLED, BLEND)
 
 Build = Callable[[Series, int], Mapping[str, np.ndarray]]
 
@@ -159,7 +160,7 @@ def forecasts(
 def _test_window(study: Study, result: backtest.Backtest, own: np.ndarray) -> dict[str, np.ndarray]:
     """What is chosen before the test window and measured in it."""
     origin = study.windows[-1]
-    forecast = result.y_hat[backtest.BLEND, origin]
+    forecast = result.y_hat[BLEND, origin]
     spread = Spread.of(study.series.until(origin + 1))
     offsets = result.intervals.offsets(np.nan_to_num(forecast), spread)
     limits = bounds(forecast, offsets)

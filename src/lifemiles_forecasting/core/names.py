@@ -11,3 +11,8 @@ def plain(name: str) -> str:
     """
     decomposed = unicodedata.normalize("NFKD", name.casefold())
     return "".join(x for x in decomposed if not unicodedata.combining(x) and not x.isspace())
+
+
+def printable(text: str) -> str:
+    """A text for a terminal or a log, without the line breaks and escape sequences of an id."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text)

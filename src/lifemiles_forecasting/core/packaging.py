@@ -11,8 +11,9 @@ import pandas as pd
 
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core import fitting, metrics
-from lifemiles_forecasting.core.backtest import BLEND, Backtest
+from lifemiles_forecasting.core.backtest import Backtest
 from lifemiles_forecasting.core.candidates.learners import Model, to_units
+from lifemiles_forecasting.core.combine import BLEND
 from lifemiles_forecasting.core.features import Features
 from lifemiles_forecasting.core.finish import closed_and_floor
 from lifemiles_forecasting.core.forecast import DORMANT, FAILED, OK

@@ -7,7 +7,7 @@ in choosing weights. Numbers are in the target's own units; percentages say so.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -15,13 +15,13 @@ import pandas as pd
 
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core import metrics as m
+from lifemiles_forecasting.core.combine import BLEND
 from lifemiles_forecasting.core.config import QualityTier, ReportSettings
+from lifemiles_forecasting.core.intervals import LEVELS
 
-BLEND = "blend"
 NAIVE = "seasonal_naive"
 POOR = "POBRE"  # the tier of whatever meets no other
 NO_TIER = ""  # stores that were not attempted are not judged
-LEVELS = (80, 95)  # percent
 # The tracking contract names these four, so they are counted even where none is configured.
 CONTRACT_TIERS = ("EXCELENTE", "BUENO", "REGULAR", POOR)
 # Always computed: the tracking contract names them. `reporting.metrics` adds to them.
@@ -55,15 +55,6 @@ class RunFrames:
     def names(cls) -> tuple[str, ...]:
         """Name the frames, in order."""
         return tuple(field.name for field in fields(cls))
-
-    def of_this_run(self) -> RunFrames:
-        """Keep the stores that have a forecast: a run may be limited to a few of them."""
-        ids = self.forecasts[c.STORE_ID].unique()
-        return replace(
-            self,
-            panel=self.panel[self.panel[c.STORE_ID].isin(ids)],
-            stores=self.stores[self.stores[c.STORE_ID].isin(ids)],
-        )
 
 
 @dataclass(frozen=True)
@@ -193,7 +184,7 @@ def aggregate(
         table: what `store_metrics` gave.
         frames: what the run produced.
         settings: tiers and targets.
-        train_seconds: wall seconds that training took.
+        train_seconds: seconds of one core that training took.
 
     Returns:
         Metrics by name; values may be nan where a run has nothing to measure.

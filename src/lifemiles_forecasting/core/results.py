@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from lifemiles_forecasting.core.fleet import FleetModel
     from lifemiles_forecasting.core.gate import Verdict
 
@@ -56,6 +58,27 @@ class RunRecord:
     metrics: Mapping[str, float] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     dataset: Mapping[str, Any] = field(default_factory=dict)
+
+
+def panel_input(
+    panel: pd.DataFrame, digest: str, source: str, context: str = "training"
+) -> dict[str, Any]:
+    """The panel as the `dataset` of a RunRecord.
+
+    Args:
+        panel: what the run looked at.
+        digest: the fingerprint of its content.
+        source: the folder or table of the raw transactions.
+        context: what the run did with it.
+    """
+    return {
+        "name": "panel",
+        "digest": digest,
+        "source": source,
+        "rows": len(panel),
+        "columns": {name: str(kind) for name, kind in panel.dtypes.items()},
+        "context": context,
+    }
 
 
 @dataclass(frozen=True)

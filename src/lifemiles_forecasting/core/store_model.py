@@ -8,7 +8,6 @@ are kept once per run, not once per store.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,6 +28,7 @@ from lifemiles_forecasting.core.candidates.learners import (
 )
 from lifemiles_forecasting.core.errors import InputError
 from lifemiles_forecasting.core.intervals import NAMES, bounds
+from lifemiles_forecasting.core.json_values import without_nan
 from lifemiles_forecasting.core.silence import mixed
 
 STATE = "state.json"
@@ -76,7 +76,7 @@ class StoreModel:
             own[name] = list(model.features)
             files["ridge.json" if isinstance(model, RidgeModel) else f"{name}.cbm"] = model.dump()
         state = {**self.state, "format": FORMAT, "own": own}
-        return {STATE: json.dumps(_without_nan(state), allow_nan=False).encode(), **files}
+        return {STATE: json.dumps(without_nan(state), allow_nan=False).encode(), **files}
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -147,15 +147,6 @@ class StoreModel:
                 "Train anew to forecast from a later day.",
             )
         return table.iloc[wanted.astype(int) - 1].reset_index(drop=True)
-
-
-def _without_nan(value: Any) -> Any:
-    """The same with None for nan, which JSON does not know; numpy reads it back as nan."""
-    if isinstance(value, Mapping):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def scaler_of(own: Mapping[str, Model], scale: float) -> dict[str, Any]:

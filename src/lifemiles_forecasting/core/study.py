@@ -120,15 +120,18 @@ def prepare(
         attempted.
 
     Raises:
-        InputError: no store has enough history, or the data are too short for a backtest.
+        InputError: no store has enough history, the data are too short for a backtest, or no such
+            store was open before the test window.
     """
     active = series.stores[c.ACTIVE_DAYS].to_numpy()
     enough = active >= min_samples
     needed = MIN_HISTORY + 2 * horizon
     if not enough.any():
+        if not len(active):
+            raise InputError("no store that has ever sold anything", "at least one")
         raise InputError(
             f"no store with enough history: the longest of {len(active):,} stores has "
-            f"{active.max() if len(active) else 0} active days",
+            f"{active.max()} active days",
             f"at least one with {min_samples} (min_samples)",
             "Add transactions, or lower it with --params=min_samples=N.",
         )
@@ -138,11 +141,24 @@ def prepare(
             f"at least {needed}: {MIN_HISTORY} to learn from and two windows of {horizon}",
             "Add older transactions, or lower --params=horizon=N.",
         )
-    if max_stores is None or max_stores >= enough.sum():
-        return series, enough
-    size = np.where(enough, np.nansum(series.y, axis=1), -np.inf)
-    largest = np.sort(np.argsort(-size, kind="stable")[:max_stores])
-    return series.take(largest), np.ones(len(largest), bool)
+    if max_stores is not None and max_stores < enough.sum():
+        size = np.where(enough, np.nansum(series.y, axis=1), -np.inf)
+        largest = np.sort(np.argsort(-size, kind="stable")[:max_stores])
+        series, enough = series.take(largest), np.ones(len(largest), bool)
+    _check_test_window(series, enough, horizon)
+    return series, enough
+
+
+def _check_test_window(series: Series, attempted: np.ndarray, horizon: int) -> None:
+    """Refuse a run whose figures would be about nothing."""
+    first = len(series.dates) - horizon
+    if not np.isfinite(series.y[attempted, first - 1]).any():
+        raise InputError(
+            f"no store among the {attempted.sum():,} with enough history that was open before the "
+            f"test window, {series.dates[first]} to {series.dates[-1]}",
+            "at least one, for the forecasts to be measured on",
+            "Add older transactions, or change horizon, min_samples or max_stores.",
+        )
 
 
 def unusable(series: Series) -> tuple[Failure, ...]:

@@ -18,10 +18,9 @@ from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.config import (
     CatBoostSettings,
     CombineSettings,
-    DirectSettings,
     LocalSettings,
     ModelSettings,
-    RecursiveSettings,
+    PooledSettings,
     RidgeSettings,
 )
 from lifemiles_forecasting.core.events import TYPES
@@ -239,8 +238,8 @@ def small_settings(**changes: Any) -> ModelSettings:
         "workers": 1,
         "store_seconds": None,
         "candidates": ("base", "ets", "direct", "recursive", "local_catboost", "ridge"),
-        "direct": DirectSettings(sizes=sizes),
-        "recursive": RecursiveSettings(sizes=sizes),
+        "direct": PooledSettings(sizes=sizes),
+        "recursive": PooledSettings(sizes=sizes),
         "local_catboost": LocalSettings(sizes=sizes),
         "ridge": RidgeSettings(alphas={"strong": 3000.0, "weak": 30.0}),
         "combine": CombineSettings(shrink_days=168),

@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 
 from lifemiles_forecasting.core import columns as c
+from lifemiles_forecasting.core.combine import BLEND
 from lifemiles_forecasting.core.notices import Notice, to_frame
-from lifemiles_forecasting.core.quality import BLEND, NAIVE, RunFrames
+from lifemiles_forecasting.core.quality import NAIVE, RunFrames
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 HORIZON = 28

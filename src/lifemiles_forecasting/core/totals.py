@@ -20,8 +20,9 @@ import numpy as np
 import pandas as pd
 
 from lifemiles_forecasting.core import columns as c
+from lifemiles_forecasting.core.combine import BLEND
 from lifemiles_forecasting.core.intervals import LEVELS, Spread
-from lifemiles_forecasting.core.quality import BLEND, RunFrames
+from lifemiles_forecasting.core.quality import RunFrames
 from lifemiles_forecasting.core.series import Series
 
 EVERY = ""  # stands for every partner, or for every country

@@ -6,9 +6,11 @@ from typing import Any
 
 from kedro_datasets.json import JSONDataset
 
+from lifemiles_forecasting.core.json_values import without_nan
+
 
 class OptionalRecordDataset(JSONDataset):
-    """Saves a JSON file like `json.JSONDataset`; loads None where there is none.
+    """Saves a JSON file like `json.JSONDataset`, nan as null; loads None where there is none.
 
     Example of a catalog entry::
 
@@ -20,3 +22,7 @@ class OptionalRecordDataset(JSONDataset):
     def load(self) -> Any:
         """Read the file, if it is there."""
         return super().load() if self._exists() else None
+
+    def save(self, data: Any) -> None:
+        """Write the file."""
+        super().save(without_nan(data))

@@ -33,6 +33,20 @@ def described(nodes: Iterable[Node]) -> list[Node]:
         return [node._copy(preview_fn=_Description(node)) for node in nodes]
 
 
+def in_namespace(pipeline: Pipeline, namespace: str, *shared: str) -> Pipeline:
+    """The pipeline with outputs of its own beside those of training.
+
+    Args:
+        pipeline: reads raw transactions.
+        namespace: prefix of its datasets.
+        *shared: datasets that keep their names, beside the raw input.
+    """
+    parameters = {name for name in pipeline.inputs() if name.startswith("params:")}
+    inputs = {"raw_transactions", "events", *shared}
+    inner = described(pipeline.nodes)
+    return Pipeline(inner, namespace=namespace, inputs=inputs, parameters=parameters)
+
+
 class _Description:
     """What Kedro-Viz asks a node for."""
 

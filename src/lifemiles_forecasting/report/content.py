@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -55,11 +56,8 @@ class ReportContent:
     @property
     def own_verdict(self) -> Mapping[str, Any] | None:
         """The verdict if it is on this run: a file may be left from an earlier one."""
-        verdict = self.verdict or {}
-        return self.verdict if verdict.get("judged_wape") == self.metrics["wape"] else None
-
-    def of_this_run(self) -> ReportContent:
-        """Leave out the stores that a limited run has no forecast for."""
-        frames = self.frames.of_this_run()
-        table = self.table[self.table[c.STORE_ID].isin(frames.stores[c.STORE_ID])]
-        return replace(self, frames=frames, table=table)
+        if self.verdict is None or "judged_wape" not in self.verdict:
+            return None
+        wape = self.metrics["wape"]  # nan where nothing was sold, which the file has as null
+        judged = None if math.isnan(wape) else wape
+        return self.verdict if self.verdict["judged_wape"] == judged else None

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from lifemiles_forecasting.core import columns as c
-from lifemiles_forecasting.core.quality import BLEND, RunFrames, TestWindow
+from lifemiles_forecasting.core.combine import BLEND
+from lifemiles_forecasting.core.quality import RunFrames, TestWindow
 from lifemiles_forecasting.core.series import Series
 
 

@@ -14,8 +14,9 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from lifemiles_forecasting.core import columns as c
+from lifemiles_forecasting.core.combine import BLEND
 from lifemiles_forecasting.core.config import ReportSettings
-from lifemiles_forecasting.core.quality import BLEND, NAIVE, POOR, RunFrames
+from lifemiles_forecasting.core.quality import NAIVE, POOR, RunFrames
 from lifemiles_forecasting.report import theme
 from lifemiles_forecasting.report.texts import TEXTS, named, number
 

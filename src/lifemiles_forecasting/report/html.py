@@ -17,7 +17,7 @@ from plotly.offline import get_plotlyjs
 
 from lifemiles_forecasting.core import breakdown
 from lifemiles_forecasting.core.config import ReportSettings
-from lifemiles_forecasting.core.quality import RunFrames, candidate_accuracy
+from lifemiles_forecasting.core.quality import POOR, RunFrames, candidate_accuracy
 from lifemiles_forecasting.report import figures, figures_analysis, theme
 from lifemiles_forecasting.report.analysis import analysis
 from lifemiles_forecasting.report.content import ReportContent
@@ -43,7 +43,6 @@ def build_figures(
     frames: RunFrames, table: pd.DataFrame, settings: ReportSettings, target: str
 ) -> dict[str, go.Figure]:
     """Draw every figure of a run that stands by itself, by name."""
-    frames = frames.of_this_run()
     featured = figures.featured_stores(table, settings)
     accuracy = candidate_accuracy(frames.backtest)
     return {
@@ -69,7 +68,6 @@ def render_report(content: ReportContent, settings: ReportSettings) -> str:
         escaped, and its content security policy forbids any request.
     """
     texts = TEXTS[settings.language]
-    content = content.of_this_run()
     days = Days.of(content.frames)
     ids = listed_stores(content.table, days)
     accuracy = candidate_accuracy(content.frames.backtest)
@@ -125,7 +123,7 @@ def _script_data(
         "texts": dict(texts),
         "target": texts[f"target_{content.target}"],
         "unit": texts[f"unit_{content.target}"],
-        "tiers": {tier: theme.tier_color(tier) for tier in (*settings.tiers, "POBRE")},
+        "tiers": {tier: theme.tier_color(tier) for tier in (*settings.tiers, POOR)},
         "horizon": days.horizon,
         "weeks": days.weeks,
         "comparable": days.comparable,

@@ -47,7 +47,8 @@ def _known_to_neighbours(own: Path | None, folders: Collection[Path]) -> set[str
         TrackingError: a neighbour cannot be read, so what is whose is not known.
     """
     known: set[str] = set()
-    for file in (file for folder in folders for file in sorted(folder.iterdir())):
+    there = [folder for folder in folders if folder.is_dir()]
+    for file in (file for folder in there for file in sorted(folder.iterdir())):
         if file.is_file() and not (own and file.samefile(own)) and _is_sqlite(file):
             known |= _ids_in(file)
     return known

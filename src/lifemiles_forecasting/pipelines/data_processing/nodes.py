@@ -71,15 +71,18 @@ def quarantine_rows(
     return transactions.quarantine(rejected), transactions.counts(rejected)
 
 
-def trust_rows(
+def trust_rows(  # noqa: PLR0913, PLR0917 - every run-time parameter is an input of its own
     transactions: Reading,
     rejected: ir.Table,
     row_counts: list[dict[str, Any]],
     quarantine: pd.DataFrame,
     data_processing: dict[str, Any],
     data_root: str,
+    job: str = "",
 ) -> ir.Table:
     """Store-days of the usable rows, once the quarantine is saved and the rows add up.
+
+    `job` is whose quarantine it is, if not that of the training.
 
     Raises:
         InputError: no usable row, too many in the quarantine, or a file in another form than the
@@ -91,7 +94,7 @@ def trust_rows(
     from lifemiles_forecasting.core.panel import check_store_ids, exact_days, finished_days
 
     settings = parse(DataSettings, data_processing)
-    where = f"{data_root}/02_intermediate/quarantine.parquet"
+    where = "/".join(filter(None, (data_root, "02_intermediate", job, "quarantine.parquet")))
     check_date_order(transactions.rows, quarantine, settings)
     check_forms(row_counts, quarantine, settings.max_quarantined_share, where)
     check_share(row_counts, quarantine, settings.max_quarantined_share, where)

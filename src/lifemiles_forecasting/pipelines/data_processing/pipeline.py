@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial, update_wrapper
 from typing import Any
 
 from kedro.pipeline import Pipeline, node
@@ -10,9 +11,14 @@ from lifemiles_forecasting.pipelines.data_processing import nodes
 from lifemiles_forecasting.pipelines.groups import group
 
 
-def create_pipeline(**kwargs: Any) -> Pipeline:
-    """Raw files to quarantine, panel, store table, row balance and plan of events."""
+def create_pipeline(job: str = "", **_: Any) -> Pipeline:
+    """Raw files to quarantine, panel, store table, row balance and plan of events.
+
+    Args:
+        job: namespace of the outputs, where they are not those of the training.
+    """
     settings = "params:data_processing"
+    trust_rows = update_wrapper(partial(nodes.trust_rows, job=job), nodes.trust_rows)
     return group(
         "data_processing",
         [
@@ -31,7 +37,7 @@ def create_pipeline(**kwargs: Any) -> Pipeline:
             ),
             # takes the quarantine as it was saved: when the run stops here, it is there to read
             node(
-                nodes.trust_rows,
+                trust_rows,
                 [
                     "transactions",
                     "rejected_rows",

@@ -71,7 +71,7 @@ def describe_scoring(
 ) -> RunRecord:
     """What the scoring run says of itself."""
     from lifemiles_forecasting.core import scoring
-    from lifemiles_forecasting.core.results import RunRecord
+    from lifemiles_forecasting.core.results import RunRecord, panel_input
 
     fleet, fingerprint = chosen_model.fleet, row_balance["data_fingerprint"]
     retrospective = scoring.is_retrospective(fleet, forecasts)
@@ -93,12 +93,5 @@ def describe_scoring(
             "data_fingerprint": fingerprint,
             "retrospective": str(retrospective).lower(),
         },
-        dataset={
-            "name": "panel",
-            "digest": fingerprint,
-            "source": raw_transactions,
-            "rows": len(panel),
-            "columns": {name: str(kind) for name, kind in panel.dtypes.items()},
-            "context": "scoring",
-        },
+        dataset=panel_input(panel, fingerprint, raw_transactions, "scoring"),
     )

@@ -6,7 +6,7 @@ from kedro.pipeline import Node, Pipeline
 
 from lifemiles_forecasting.pipelines import data_processing
 from lifemiles_forecasting.pipelines.forecasting import nodes
-from lifemiles_forecasting.pipelines.groups import described
+from lifemiles_forecasting.pipelines.groups import in_namespace
 
 NAMESPACE = "scoring"
 SETTINGS = ("model_version", "model_alias", "stores", "target", "horizon", "events")
@@ -56,18 +56,6 @@ def create_pipeline(**_: object) -> Pipeline:
             ),
         ]
     )
-    return in_namespace(data_processing.create_pipeline() + score, NAMESPACE, "registered_fleets")
-
-
-def in_namespace(pipeline: Pipeline, namespace: str, *shared: str) -> Pipeline:
-    """The pipeline with outputs of its own beside those of training.
-
-    Args:
-        pipeline: reads raw transactions.
-        namespace: prefix of its datasets.
-        *shared: datasets that keep their names, beside the raw input.
-    """
-    parameters = {name for name in pipeline.inputs() if name.startswith("params:")}
-    inputs = {"raw_transactions", "events", *shared}
-    inner = described(pipeline.nodes)
-    return Pipeline(inner, namespace=namespace, inputs=inputs, parameters=parameters)
+    return in_namespace(
+        data_processing.create_pipeline(NAMESPACE) + score, NAMESPACE, "registered_fleets"
+    )

@@ -85,6 +85,7 @@ def collect_warnings(
 ) -> pd.DataFrame:
     """The ledger of what was noticed and is no failure."""
     from lifemiles_forecasting.core import backtest, event_days, notices
+    from lifemiles_forecasting.core.names import printable
 
     found = [
         *study.calendar.notices(),
@@ -92,7 +93,8 @@ def collect_warnings(
         *event_days.notices(planned_events, stores, study.series.dates, study.horizon),
     ]
     for notice in found:
-        logger.warning("Warning in %s: %s, %s; stores: %s", *notice)
+        said = (notice.stage, printable(notice.subject), notice.warning, notice.stores)
+        logger.warning("Warning in %s: %s, %s; stores: %s", *said)
     return notices.to_frame(found)
 
 
@@ -115,12 +117,15 @@ def describe_fits(
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Weights, how each attempted store went, and the ledgers of failures and of training."""
     from lifemiles_forecasting.core import packaging
+    from lifemiles_forecasting.core.names import printable
 
     failures = packaging.failures_frame([*study.set_aside, *backtest_result.fits.failures])
     for line in failures.itertuples():
-        logger.warning("Store %s failed in %s: %s", line.store_id, line.stage, line.error)
+        said = f"Store {line.store_id} failed in {line.stage}: {line.error}"
+        logger.warning("%s", printable(said))
     for left_out in backtest_result.fits.left_out:
-        logger.warning("Candidate %s is left out: %s", left_out.store_id, left_out.error)
+        said = f"Candidate {left_out.store_id} is left out: {left_out.error}"
+        logger.warning("%s", printable(said))
     return (
         packaging.weights_frame(study, backtest_result),
         packaging.attempted_frame(study, backtest_result),
@@ -174,7 +179,7 @@ def package_run_record(  # noqa: PLR0913, PLR0917 - every part of the record is 
     """What the parent run says beyond its configuration."""
     from lifemiles_forecasting.core import training_ledger
     from lifemiles_forecasting.core.coverage import flag
-    from lifemiles_forecasting.core.results import RunRecord
+    from lifemiles_forecasting.core.results import RunRecord, panel_input
 
     fingerprint = row_balance["data_fingerprint"]
     return RunRecord(
@@ -185,11 +190,5 @@ def package_run_record(  # noqa: PLR0913, PLR0917 - every part of the record is 
             "test_window": study.test_window,
             "coverage_flag": flag(coverage),
         },
-        dataset={
-            "name": "panel",
-            "digest": fingerprint,
-            "source": raw_transactions,
-            "rows": len(panel),
-            "columns": {name: str(kind) for name, kind in panel.dtypes.items()},
-        },
+        dataset=panel_input(panel, fingerprint, raw_transactions),
     )

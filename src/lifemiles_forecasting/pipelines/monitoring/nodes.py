@@ -137,7 +137,7 @@ def describe_monitoring(
 ) -> RunRecord:
     """What the monitoring run says of itself."""
     from lifemiles_forecasting.core.drift import summary
-    from lifemiles_forecasting.core.results import RunRecord
+    from lifemiles_forecasting.core.results import RunRecord, panel_input
 
     fingerprint = row_balance["data_fingerprint"]
     runs = {"runs_read": past_runs["runs"], "runs_left_out": past_runs["left_out"]}
@@ -145,12 +145,5 @@ def describe_monitoring(
         params={"dataset_file": raw_transactions, "dataset_shape": str(panel.shape)},
         metrics={**metrics, **summary(drift), **runs},
         tags={"data_fingerprint": fingerprint, "runs_cut": str(past_runs["cut"]).lower()},
-        dataset={
-            "name": "panel",
-            "digest": fingerprint,
-            "source": raw_transactions,
-            "rows": len(panel),
-            "columns": {name: str(kind) for name, kind in panel.dtypes.items()},
-            "context": "monitoring",
-        },
+        dataset=panel_input(panel, fingerprint, raw_transactions, "monitoring"),
     )

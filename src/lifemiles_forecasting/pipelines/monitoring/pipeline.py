@@ -5,7 +5,7 @@ from __future__ import annotations
 from kedro.pipeline import Node, Pipeline
 
 from lifemiles_forecasting.pipelines import data_processing
-from lifemiles_forecasting.pipelines.forecasting.pipeline import in_namespace
+from lifemiles_forecasting.pipelines.groups import in_namespace
 from lifemiles_forecasting.pipelines.monitoring import nodes
 
 NAMESPACE = "monitoring"
@@ -78,4 +78,4 @@ def create_pipeline(**_: object) -> Pipeline:
             ),
         ]
     )
-    return in_namespace(data_processing.create_pipeline() + monitor, NAMESPACE, *SHARED)
+    return in_namespace(data_processing.create_pipeline(NAMESPACE) + monitor, NAMESPACE, *SHARED)

@@ -43,8 +43,10 @@ const state = (() => {
       wanted.every(([column, value]) => row[column] === value));
   };
 
+  const sortable = (by) => ["before", "forecast_total", "change", ...FACTS.slice(0, -3)].includes(by) ||
+    data.weights.candidates.some((name) => by === `weight_${name}`);
   const valid = { from: (day) => /^\d{4}-\d{2}-\d{2}$/.test(day), to: (day) => /^\d{4}-\d{2}-\d{2}$/.test(day),
-    page: (page) => /^\d+$/.test(page) };
+    page: (page) => /^\d+$/.test(page), by: sortable };
   const read = () => {
     const given = new URLSearchParams(window.location.hash.slice(1));
     for (const [key, usual] of Object.entries(DEFAULTS)) {
