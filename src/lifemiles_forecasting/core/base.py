@@ -12,7 +12,11 @@ import numpy as np
 from lifemiles_forecasting.core.series import Series
 
 SPAN = 364  # days that the level and the profile look back on
-SHRINK_WEEKS = 8.0  # weight of the partner's profile against the store's own weeks
+LEVEL_FORGETTING = 0.02  # per day
+PROFILE_FORGETTING = 0.005  # a week's shape outlives a level by far
+BLOCK = 28  # days; even and odd ones are two independent looks at a profile
+PRIOR_WEEKS, PRIOR_NOISE_DAYS = 8.0, 14.0  # of what is known of noise, against the store's own
+ENOUGH_DAYS = 56  # stores with fewer say nothing of how much the profiles of a partner differ
 FLOOR = 0.05  # of the store's mean: a level never falls below it
 PRIOR_DAYS = 7.0  # of the partner's whole history, in how often its young stores sell
 YOUNG_DAYS = 56  # up to here a store's first day, which is a sale by definition, weighs too much
@@ -81,41 +85,131 @@ def _without_opening_bonus(y: np.ndarray, seen: np.ndarray, partner: np.ndarray)
     return discounted
 
 
-def fit_base(history: Series, horizon: int, alpha: float = 0.02) -> Base:
-    """Level and profile at the last day of `history`.
+def fit_level(history: Series, forgetting: float = LEVEL_FORGETTING) -> np.ndarray:
+    """(S,) mean of the last SPAN days weighted by (1 - forgetting)^age, target units per day.
 
-    The level is the mean of the last SPAN days weighted by (1 - alpha)^age. The profile is the
-    ratio estimator sum(w y) / sum(w level) by weekday, shrunk by SHRINK_WEEKS towards the same
-    ratio of all stores of the partner.
+    Args:
+        history: what is known at the origin.
+        forgetting: per day.
+    """
+    seen, y = _last_days(history)
+    weight = _weights(y.shape[1], forgetting)
+    mean = _ratio(y.sum(1), seen.sum(1).astype(float))
+    return np.maximum(_ratio(y @ weight, seen @ weight), FLOOR * mean)
+
+
+def fit_base(history: Series, horizon: int) -> Base:
+    """Level and profile at the last day of `history`.
 
     Args:
         history: what is known at the origin.
         horizon: days ahead.
-        alpha: how fast the level forgets, per day.
     """
-    y = history.y[:, -SPAN:]
-    weekday = history.weekday(horizon)
-    known = weekday[: len(history.dates)][-SPAN:]
-    weight = (1 - alpha) ** np.arange(y.shape[1] - 1, -1, -1.0)
-    by_weekday = np.zeros((y.shape[1], 7))
-    by_weekday[np.arange(y.shape[1]), known] = 1.0
-    seen = np.isfinite(y)
-    filled = _without_opening_bonus(np.where(seen, y, 0.0), seen, history.partner)
-    total = filled @ (by_weekday * weight[:, None])  # (S, 7)
-    mass = seen @ (by_weekday * weight[:, None])
-    weeks = seen @ by_weekday
-    level = _ratio(total.sum(1), mass.sum(1))
-    expected = mass * level[:, None]
+    ahead = history.weekday(horizon)[len(history.dates) :]
+    return Base(fit_level(history), fit_profile(history), ahead)
+
+
+def fit_profile(history: Series) -> np.ndarray:
+    """(S, 7) factor by weekday at the last day of `history`, Monday first; mean 1.
+
+    The ratio estimator sum(w y) / sum(w level) by weekday, w = (1 - PROFILE_FORGETTING)^age, is
+    drawn towards the same ratio of all stores of the partner as far as it is noise: by
+    noise / (noise + spread), the variance of the store's own ratio against the variance of the
+    partner's true ones (empirical Bayes; Efron and Morris, 1973, "Stein's Estimation Rule and Its
+    Competitors"). A partner of small stores has nearly one profile, one of large stores has many.
+    """
+    seen, y = _last_days(history)
+    weekday = history.weekday()[-SPAN:]
     members = np.eye(history.partner.max() + 1)[history.partner]  # (S, partners)
-    partner = _ratio(members.T @ total, members.T @ expected)
+    weight = _weights(y.shape[1], PROFILE_FORGETTING)
+    own, expected = _shape(y, seen, weekday, weight)
+    partner = _ratio(members.T @ (own * expected), members.T @ expected)
     partner[~partner.any(axis=1)] = 1.0
-    own = _ratio(total, expected)
-    profile = (weeks * own + SHRINK_WEEKS * partner[history.partner]) / (weeks + SHRINK_WEEKS)
+    common = partner[history.partner]
+    noise = _noise(y, seen, weekday, weight, own, members)
+    known = (seen.sum(axis=1) >= ENOUGH_DAYS)[:, None] & (noise > 0)
+    precision = np.divide(1.0, noise, out=np.zeros_like(noise), where=known)
+    spread = _spread(y, seen, weekday, weight, precision, members)[history.partner, None]
+    certain = np.where(expected > 0, 1.0, 0.0)  # without noise: all or nothing
+    trust = np.divide(spread, spread + noise, out=certain, where=noise > 0)
+    profile = common + trust * (own - common)
     mean = profile.mean(axis=1, keepdims=True)
-    profile = np.where(mean > 0, profile / np.where(mean > 0, mean, 1.0), 1.0)
-    store_mean = _ratio(filled.sum(1), seen.sum(1).astype(float))
-    return Base(
-        level=np.maximum(level, FLOOR * store_mean),
-        profile=profile,
-        ahead=weekday[len(history.dates) :],
-    )
+    return np.where(mean > 0, profile / np.where(mean > 0, mean, 1.0), 1.0)
+
+
+def _last_days(history: Series) -> tuple[np.ndarray, np.ndarray]:
+    """(S, up to SPAN) bool: the store had started; and its sales, 0 before."""
+    y = history.y[:, -SPAN:]
+    seen = np.isfinite(y)
+    return seen, _without_opening_bonus(np.where(seen, y, 0.0), seen, history.partner)
+
+
+def _weights(days: int, forgetting: float) -> np.ndarray:
+    return (1 - forgetting) ** np.arange(days - 1, -1, -1.0)
+
+
+def _shape(
+    y: np.ndarray, seen: np.ndarray, weekday: np.ndarray, weight: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(S, 7) ratio of sales to what the level alone would give, and that, by weekday."""
+    by_weekday = np.eye(7)[weekday] * weight[:, None]
+    total, mass = y @ by_weekday, seen @ by_weekday
+    expected = mass * _ratio(total.sum(1), mass.sum(1))[:, None]
+    return _ratio(total, expected), expected
+
+
+def _noise(
+    y: np.ndarray,
+    seen: np.ndarray,
+    weekday: np.ndarray,
+    weight: np.ndarray,
+    own: np.ndarray,
+    members: np.ndarray,
+) -> np.ndarray:
+    """(S, 7) variance of each store's own ratio, from how its days scatter around it.
+
+    What all stores of a partner do on a day is in all of their ratios alike, and is no noise.
+    Few days say little of how they scatter: PRIOR_WEEKS weeks of the store's mean weekday, and
+    for that PRIOR_NOISE_DAYS days of its partner's mean store, go into it.
+    """
+    level = _ratio(y @ weight, seen @ weight)
+    counts = seen & (level > 0)[:, None]
+    relative = y / np.where(level > 0, level, 1.0)[:, None] - own[:, weekday]
+    mean = _ratio(members.T @ np.where(counts, relative, 0.0), members.T @ counts.astype(float))
+    square = np.where(counts, relative - members @ mean, 0.0) ** 2
+    days = counts.sum(axis=1)
+    scatter = _ratio(square @ weight, counts @ weight) * days / np.maximum(days - 7, 1)
+    told = members * (days >= ENOUGH_DAYS)[:, None]
+    prior = _ratio(told.T @ scatter, told.sum(axis=0))
+    prior = np.where(prior > 0, prior, scatter[days >= ENOUGH_DAYS].mean() if told.any() else 1.0)
+    scatter = (days * scatter + PRIOR_NOISE_DAYS * (members @ prior)) / (days + PRIOR_NOISE_DAYS)
+    by_weekday = np.eye(7)[weekday]
+    weeks, mass = seen @ by_weekday, seen @ (by_weekday * weight[:, None])
+    squared = by_weekday * (weight**2)[:, None]
+    usual = scatter[:, None] * _ratio(seen @ squared, mass**2)
+    each = _ratio(square @ squared, mass**2) * weeks / np.maximum(weeks - 1, 1)
+    return (weeks * each + PRIOR_WEEKS * usual) / (weeks + PRIOR_WEEKS)
+
+
+def _spread(
+    y: np.ndarray,
+    seen: np.ndarray,
+    weekday: np.ndarray,
+    weight: np.ndarray,
+    precision: np.ndarray,
+    members: np.ndarray,
+) -> np.ndarray:
+    """(partners,) variance of the true ratios of a partner's stores around their mean.
+
+    The mean product of what even and odd blocks of days say: their noise is independent.
+    """
+    even = np.arange(y.shape[1] - 1, -1, -1) // BLOCK % 2 == 0
+    deviations = []
+    for half in (even, ~even):
+        own, expected = _shape(y, seen, weekday, weight * half)
+        mean = _ratio(members.T @ (own * expected), members.T @ expected)
+        deviations.append(np.where(expected > 0, own - members @ mean, 0.0))
+    product = deviations[0] * deviations[1] * precision
+    both = precision * (deviations[0] != 0) * (deviations[1] != 0)
+    found = _ratio((members.T @ product).sum(axis=1), (members.T @ both).sum(axis=1))
+    return np.maximum(found, 0.0)

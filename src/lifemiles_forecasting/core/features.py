@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lifemiles_forecasting.core.base import Base, fit_base
+from lifemiles_forecasting.core.base import Base, fit_base, fit_level
 from lifemiles_forecasting.core.calendar import Calendar
 from lifemiles_forecasting.core.series import Series
 
@@ -201,12 +201,10 @@ def date_features(days: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _other_speeds(history: Series, horizon: int, base: Base, scale: np.ndarray) -> dict:
+def _other_speeds(history: Series, base: Base, scale: np.ndarray) -> dict:
     """(S,) how the level looks from further away and from closer."""
     safe = np.where(base.level > 0, base.level, 1.0)
-    ratios = {
-        f"level_ratio_{alpha:g}": fit_base(history, horizon, alpha).level / safe for alpha in SPEEDS
-    }
+    ratios = {f"level_ratio_{speed:g}": fit_level(history, speed) / safe for speed in SPEEDS}
     return {"base_level": base.level / np.where(scale > 0, scale, 1.0), **ratios}
 
 
@@ -237,7 +235,7 @@ def build(history: Series, calendar: Calendar, horizon: int) -> Features:
     origin = len(history.dates) - 1
     planned = calendar.ahead(origin, horizon)
     per_store = {"log_scale": np.log1p(scale), **_levels(y, history.partner)}
-    per_store |= _other_speeds(history, horizon, base, scale)
+    per_store |= _other_speeds(history, base, scale)
     weekday = history.weekday()
     per_store |= store_traits(y, base.profile, weekday, history.partner)
     per_date = date_features(days)

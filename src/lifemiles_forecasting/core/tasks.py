@@ -21,6 +21,7 @@ from lifemiles_forecasting.core.candidates.learners import (
     columns_of,
     residual_of,
     to_units,
+    unit_of,
 )
 from lifemiles_forecasting.core.features import Features
 from lifemiles_forecasting.core.rows import YEARLY_DAYS, Rows
@@ -92,7 +93,8 @@ def pooled_model(rows: Rows, job: Job, sample: tuple[int, int]) -> Model | None:
     residual, weight = residual_of(rows.y[known], rows.base[known]), rows.weight()[known]
     if job.cutoff < YEARLY_DAYS:
         residual = without_drift(residual, weight, rows.origin[known])
-    return job.method.fit(rows.X[np.ix_(known, job.columns)], residual, weight)
+    unit = unit_of(rows.base[known])
+    return job.method.fit(rows.X[np.ix_(known, job.columns)], residual / unit, weight * unit**2)
 
 
 def without_drift(residual: np.ndarray, weight: np.ndarray, origin: np.ndarray) -> np.ndarray:
@@ -110,10 +112,9 @@ def without_drift(residual: np.ndarray, weight: np.ndarray, origin: np.ndarray) 
 def pooled_forecast(model: Model, at: Features) -> np.ndarray:
     """(S, H) by a model of all stores, target units; nan for a store without sales."""
     ahead = columns_of(at.X, at.names, model.features).reshape(-1, len(model.features))
-    residual = model.predict(ahead).reshape(at.base.shape)
-    forecast = to_units(residual, at.base, at.scale[:, None])
-    forecast[at.scale <= 0] = np.nan
-    return forecast
+    scale = np.where(at.scale > 0, at.scale, np.nan)[:, None]
+    residual = model.predict(ahead).reshape(at.base.shape) * unit_of(at.base / scale)
+    return to_units(residual, at.base, scale)
 
 
 def pooled_task(job: Job, rows: Rows, sample: tuple[int, int], at: Features) -> Fit:
@@ -124,7 +125,8 @@ def pooled_task(job: Job, rows: Rows, sample: tuple[int, int], at: Features) -> 
         return Fit(np.full(at.base.shape, np.nan), fitted, {})
     if job.keep:
         known = rows.due <= job.cutoff
-        fitted[known] = model.predict(columns_of(rows.X[known], rows.names, model.features))
+        told = model.predict(columns_of(rows.X[known], rows.names, model.features))
+        fitted[known] = told * unit_of(rows.base[known])
     return Fit(pooled_forecast(model, at), fitted, {-1: model} if job.keep else {})
 
 

@@ -1,7 +1,7 @@
 """Learners of the residual on the base: each fits rows and predicts rows.
 
-All of them learn min(y, CLIP) - base in units of the store's scale; the forecast adds the
-base back, multiplies by the scale and is cut at zero.
+All of them learn min(y, CLIP) - base in units of the store's scale, those of all stores divided by
+`unit_of`; the forecast adds the base back, multiplies by the scale and is cut at zero.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from lifemiles_forecasting.core.rows import CLIP, YEARLY
 if TYPE_CHECKING:
     from catboost import CatBoostRegressor
 
+LEAST_UNIT, LARGEST_UNIT = 0.25, 4.0
 MAX_STANDARD = 4.0  # a standardised feature beyond it is held there: ridge extrapolates wildly
 
 
@@ -52,6 +53,15 @@ class Learner(Protocol):
 def residual_of(y: np.ndarray, base: np.ndarray) -> np.ndarray:
     """What a learner is taught: the clipped target minus the base, in units of the scale."""
     return np.minimum(y, CLIP) - base
+
+
+def unit_of(base: np.ndarray) -> np.ndarray:
+    """What the residuals of a model of all stores are measured in, in units of the scale.
+
+    A campaign lifts a strong day by more than a weak one: in units of the day's base it is the
+    same. Bounds keep a base of next to nothing, or a wrong one, from making a rule of it.
+    """
+    return np.clip(base, LEAST_UNIT, LARGEST_UNIT)
 
 
 def to_units(residual: np.ndarray, base: np.ndarray, scale: np.ndarray | float) -> np.ndarray:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lifemiles_forecasting.core.base import fit_base
+from lifemiles_forecasting.core.base import fit_profile
 from lifemiles_forecasting.core.calendar import Calendar
 from lifemiles_forecasting.core.candidates.learners import Learner, Model, columns_of, residual_of
 from lifemiles_forecasting.core.features import (
@@ -32,6 +32,7 @@ WEEKS = 13  # of the same weekday that a step looks back on
 PARTNER_LAGS = (1, 7, 14, 21, 28)
 REACH = 182  # days that the level looks back on
 FORGETTING = 0.02  # of the level, per day
+LEAST_LEVEL, LEAST_FACTOR, LARGEST_FACTOR = 0.2, 0.25, 3.0  # of what a residual is measured in
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class Steps:
         target: (S, D) the same with closures as they were, what a step is taught.
         scale: (S,) mean level in target units; 0 for a store without sales.
         partner: (S,) integer code.
+        profile: (S, 7) of the base at the end of the history, Monday first.
+        weekday: (D + H,) of every day and the days ahead.
         traits: (S,) features by name of what a store is like, as known at the end of the history;
             the same for all its rows.
         planned: the calendar of the same stores.
@@ -53,6 +56,8 @@ class Steps:
     target: np.ndarray
     scale: np.ndarray
     partner: np.ndarray
+    profile: np.ndarray
+    weekday: np.ndarray
     traits: dict[str, np.ndarray]
     planned: Calendar
     dates: dict[str, np.ndarray]
@@ -77,9 +82,10 @@ class Steps:
         skipped = {"horizon"} | (set() if yearly else set(YEARLY))
         dates = {name: v for name, v in date_features(days).items() if name not in skipped}
         y = masked / unit
-        profile = fit_base(history, horizon).profile
-        traits = store_traits(y, profile, history.weekday(), history.partner)
-        return cls(y, history.y / unit, scale, history.partner, traits, calendar, dates)
+        profile, weekday = fit_profile(history), history.weekday(horizon)
+        traits = store_traits(y, profile, weekday[: len(history.dates)], history.partner)
+        target = history.y / unit
+        return cls(y, target, scale, history.partner, profile, weekday, traits, calendar, dates)
 
     def at(self, past: np.ndarray, day: int) -> tuple[np.ndarray, np.ndarray]:
         """(S, F) features of column `day` and the (S,) level before it.
@@ -94,6 +100,12 @@ class Steps:
         columns += [np.full(len(past), values[day]) for values in self.dates.values()]
         planned = self.planned.ahead(day - 1, 1)[:, 0]
         return np.column_stack([*columns, planned]).astype(np.float32), np.nan_to_num(own["level"])
+
+    def base(self, level: np.ndarray, day: int) -> tuple[np.ndarray, np.ndarray]:
+        """(S,) what the level alone says of column `day`, and what its residual is measured in."""
+        factor = self.profile[:, self.weekday[day]]
+        unit = np.maximum(level, LEAST_LEVEL) * np.clip(factor, LEAST_FACTOR, LARGEST_FACTOR)
+        return level * factor, unit
 
     def names(self) -> tuple[str, ...]:
         """F names in the order of `at`."""
@@ -142,7 +154,7 @@ def _shared(
     return dict(zip(values, means.T, strict=True))
 
 
-def training_rows(steps: Steps, most: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def training_rows(steps: Steps, most: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """One row per store and day with enough history, at most about `most` of them.
 
     Args:
@@ -151,14 +163,15 @@ def training_rows(steps: Steps, most: int, seed: int) -> tuple[np.ndarray, np.nd
         seed: of that share.
 
     Returns:
-        (N, F) features and (N,) residual on the level, in units of the scale.
+        (N, F) features, (N,) residual on the base of the day in its units, and (N,) weights that
+        let it count as in units of the scale.
     """
     y, age = steps.y, np.cumsum(np.isfinite(steps.target), axis=1)
     old = age > MIN_HISTORY
     wanted = np.isfinite(y) & old & (steps.scale > 0)[:, None]
     share = min(1.0, most / max(wanted.sum(), 1))
     rng = np.random.default_rng(seed)
-    X, residual = [], []
+    X, residual, weight = [], [], []
     for day in range(MIN_HISTORY, y.shape[1]):
         rows = np.flatnonzero(wanted[:, day] & (rng.random(len(y)) < share))
         if not len(rows):
@@ -169,10 +182,12 @@ def training_rows(steps: Steps, most: int, seed: int) -> tuple[np.ndarray, np.nd
         alive = np.nan_to_num(mean_seen(past[rows, -28:], 1)) > DEAD_SHARE * level[rows]
         rows = rows[alive]
         X.append(features[rows])
-        residual.append(residual_of(steps.target[rows, day], level[rows]))
+        base, unit = (values[rows] for values in steps.base(level, day))
+        residual.append(residual_of(steps.target[rows, day], base) / unit)
+        weight.append(unit**2)
     if not X:
-        return np.zeros((0, len(steps.names())), np.float32), np.zeros(0)
-    return np.concatenate(X), np.concatenate(residual)
+        return np.zeros((0, len(steps.names())), np.float32), np.zeros(0), np.zeros(0)
+    return np.concatenate(X), np.concatenate(residual), np.concatenate(weight)
 
 
 def forecast(steps: Steps, model: Model, horizon: int) -> np.ndarray:
@@ -183,12 +198,13 @@ def forecast(steps: Steps, model: Model, horizon: int) -> np.ndarray:
     for step in range(horizon):
         features, level = steps.at(past, first + step)
         residual = model.predict(columns_of(features, names, model.features))
-        ahead[:, step] = np.maximum(level + residual, 0.0)
+        base, unit = steps.base(level, first + step)
+        ahead[:, step] = np.maximum(base + residual * unit, 0.0)
         past = np.column_stack([past, ahead[:, step]])[:, -REACH:]
     return np.where(steps.scale[:, None] > 0, ahead * steps.scale[:, None], np.nan)
 
 
 def fit(steps: Steps, learner: Learner, most: int, seed: int, least: int) -> Model | None:
     """Learn the step; None where there are fewer than `least` rows."""
-    X, residual = training_rows(steps, most, seed)
-    return learner.fit(X, residual, None) if len(residual) >= least else None
+    X, residual, weight = training_rows(steps, most, seed)
+    return learner.fit(X, residual, weight) if len(residual) >= least else None
