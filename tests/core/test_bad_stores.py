@@ -85,15 +85,22 @@ class BadForOne:
 
 
 @pytest.fixture(scope="module")
-def small(make_study, made):
-    """Ten stores with a ridge regression each, which are worth having, in one process."""
-    return make_study(made.series, min_samples=60, candidates=("base", "ridge"), ridge=ALPHAS)
+def fortnightly(made):
+    """Ten stores that sell more in every other week, which the base does not know."""
+    week = np.arange(made.series.y.shape[1]) // 7
+    return with_values(made.series, made.series.y * np.where(week % 2, 1.4, 0.6))
 
 
 @pytest.fixture(scope="module")
-def pooled(make_study, made):
+def small(make_study, fortnightly):
+    """Ten stores with a ridge regression each, which are worth having, in one process."""
+    return make_study(fortnightly, min_samples=60, candidates=("base", "ridge"), ridge=ALPHAS)
+
+
+@pytest.fixture(scope="module")
+def pooled(make_study, fortnightly):
     """The same with a model over all stores."""
-    return make_study(made.series, min_samples=60, candidates=CANDIDATES, ridge=ALPHAS)
+    return make_study(fortnightly, min_samples=60, candidates=CANDIDATES, ridge=ALPHAS)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from lifemiles_forecasting.core import columns as c
-from lifemiles_forecasting.core.base import fit_base
+from lifemiles_forecasting.core.base import fit_base, fit_level
 from lifemiles_forecasting.core.calendar import FAR, Calendar
 from lifemiles_forecasting.core.features import (
     CLOSURE_ACTIVITY,
@@ -129,13 +129,13 @@ def slow_features(history, store, horizon, longest):
     partners = history.stores[c.PARTNER_CODE].to_numpy()
     mates = [stores[k] for k in np.flatnonzero(partners == partners[store])]
     own = stores[store]
-    base = fit_base(history, horizon)  # has a slow form of its own, see test_base
+    base = fit_base(history, horizon)  # base and level have slow forms of their own, see test_base
     level = base.level[store]
     day = pd.Timestamp(history.origin) + pd.Timedelta(days=horizon)
     known = holidays.country_holidays("US", years=range(2021, 2026))
     speeds = {
-        f"level_ratio_{alpha:g}": fit_base(history, 1, alpha).level[store] / (level or 1.0)
-        for alpha in (0.005, 0.06)
+        f"level_ratio_{speed:g}": fit_level(history, speed)[store] / (level or 1.0)
+        for speed in (0.005, 0.06)
     }
     return {
         **own.level(),

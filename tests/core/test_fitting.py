@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from lifemiles_forecasting.core import fitting, tasks
+from lifemiles_forecasting.core.candidates.learners import LARGEST_UNIT, LEAST_UNIT
 from lifemiles_forecasting.core.fitting import fit, variants
-from lifemiles_forecasting.core.rows import YEARLY, YEARLY_DAYS, collect, features_at
+from lifemiles_forecasting.core.rows import CLIP, YEARLY, YEARLY_DAYS, collect, features_at
 from lifemiles_forecasting.core.synthetic import generate_series, with_values
 from lifemiles_forecasting.core.tasks import Job, without_drift
 
@@ -161,10 +162,58 @@ def test_pooled_model_sees_only_rows_that_were_known(study):
     cutoff, columns = study.windows[-1], np.array([0, 3])
     job = Job(("direct", "small"), cutoff, Recorder(), columns, keep=False)
     tasks.pooled_model(study.rows, job, (0, 10**6))
-    known = (study.rows.due <= cutoff) & np.isfinite(study.rows.y)
-    np.testing.assert_array_equal(seen["X"], study.rows.X[known][:, columns])
+    rows, known = study.rows, (study.rows.due <= cutoff) & np.isfinite(study.rows.y)
+    np.testing.assert_array_equal(seen["X"], rows.X[known][:, columns])
+    base, weight = rows.base[known], rows.weight()[known]
+    away = without_drift(np.minimum(rows.y[known], CLIP) - base, weight, rows.origin[known])
+    unit = np.clip(base, LEAST_UNIT, LARGEST_UNIT)
+    assert len(np.unique(unit)) > 100
+    np.testing.assert_allclose(seen["residual"], away / unit, rtol=1e-5, atol=1e-6)
+    # a squared error in these units, so weighted, is the squared error in units of the scale
+    error = seen["weight"] * seen["residual"] ** 2
+    np.testing.assert_allclose(error, weight * away**2, rtol=1e-4, atol=1e-6)
     tasks.pooled_model(study.rows, job, (0, 500))
     assert len(seen["X"]) == len(seen["residual"]) == len(seen["weight"]) == 500
+
+
+def test_pooled_answer_is_in_units_of_the_day_s_base(study):
+    """A model that always says a tenth lifts every day by a tenth of its base, within bounds."""
+
+    class Tenth:
+        features = study.rows.names
+
+        def predict(self, X):
+            return np.full(len(X), 0.1)
+
+    at = features_at(study.series, study.calendar, study.last, study.horizon)
+    columns = np.arange(len(study.rows.names))
+    job = Job(("direct", "small"), study.last, None, columns, keep=True, given=Tenth())
+    made = tasks.pooled_task(job, study.rows, (0, 10**6), at)
+    for store, scale in enumerate(at.scale):
+        for day, base in enumerate(at.base[store]):
+            unit = scale * min(max(base / scale, LEAST_UNIT), LARGEST_UNIT)
+            assert made.forecast[store, day] == pytest.approx(base + 0.1 * unit, rel=1e-9)
+    lifted = made.forecast / np.where(at.base > 0, at.base, np.nan)
+    assert np.nanmedian(lifted) == pytest.approx(1.1)
+    told = 0.1 * np.clip(study.rows.base, LEAST_UNIT, LARGEST_UNIT)
+    expected = np.where(study.rows.due <= study.last, told, np.nan)
+    np.testing.assert_allclose(made.fitted, expected, rtol=1e-5)
+
+
+def test_pooled_model_has_no_forecast_for_a_store_without_sales(study):
+    at = features_at(study.series, study.calendar, study.last, study.horizon)
+    empty = dataclasses.replace(at, scale=np.where(np.arange(10) == 3, 0.0, at.scale))
+
+    class Nothing:
+        features = study.rows.names
+
+        def predict(self, X):
+            return np.zeros(len(X))
+
+    forecast = tasks.pooled_forecast(Nothing(), empty)
+    assert np.isnan(forecast[3]).all()
+    others = np.arange(10) != 3
+    np.testing.assert_allclose(forecast[others], at.base[others])
 
 
 def test_too_early_for_rows_is_no_forecast(study):

@@ -14,6 +14,7 @@ from lifemiles_forecasting.core.series import Series
 SPAN = 364  # days that the level and the profile look back on
 LEVEL_FORGETTING = 0.02  # per day
 PROFILE_FORGETTING = 0.005  # a week's shape outlives a level by far
+WEEK = 7
 BLOCK = 28  # days; even and odd ones are two independent looks at a profile
 PRIOR_WEEKS, PRIOR_NOISE_DAYS = 8.0, 14.0  # of what is known of noise, against the store's own
 ENOUGH_DAYS = 56  # stores with fewer say nothing of how much the profiles of a partner differ
@@ -132,6 +133,7 @@ def fit_profile(history: Series) -> np.ndarray:
     spread = _spread(y, seen, weekday, weight, precision, members)[history.partner, None]
     certain = np.where(expected > 0, 1.0, 0.0)  # without noise: all or nothing
     trust = np.divide(spread, spread + noise, out=certain, where=noise > 0)
+    trust[seen.sum(axis=1) < WEEK] = 0.0  # ratios to a level of some weekdays say nothing
     profile = common + trust * (own - common)
     mean = profile.mean(axis=1, keepdims=True)
     return np.where(mean > 0, profile / np.where(mean > 0, mean, 1.0), 1.0)
@@ -170,7 +172,8 @@ def _noise(
 
     What all stores of a partner do on a day is in all of their ratios alike, and is no noise.
     Few days say little of how they scatter: PRIOR_WEEKS weeks of the store's mean weekday, and
-    for that PRIOR_NOISE_DAYS days of its partner's mean store, go into it.
+    for that PRIOR_NOISE_DAYS days of its partner's mean store (1 where none has ENOUGH_DAYS), go
+    into it. A ratio was fitted to the days, so n / (n - 7) and n / (n - 1) make up for it.
     """
     level = _ratio(y @ weight, seen @ weight)
     counts = seen & (level > 0)[:, None]
@@ -180,8 +183,7 @@ def _noise(
     days = counts.sum(axis=1)
     scatter = _ratio(square @ weight, counts @ weight) * days / np.maximum(days - 7, 1)
     told = members * (days >= ENOUGH_DAYS)[:, None]
-    prior = _ratio(told.T @ scatter, told.sum(axis=0))
-    prior = np.where(prior > 0, prior, scatter[days >= ENOUGH_DAYS].mean() if told.any() else 1.0)
+    prior = np.where(told.any(axis=0), _ratio(told.T @ scatter, told.sum(axis=0)), 1.0)
     scatter = (days * scatter + PRIOR_NOISE_DAYS * (members @ prior)) / (days + PRIOR_NOISE_DAYS)
     by_weekday = np.eye(7)[weekday]
     weeks, mass = seen @ by_weekday, seen @ (by_weekday * weight[:, None])
@@ -201,7 +203,8 @@ def _spread(
 ) -> np.ndarray:
     """(partners,) variance of the true ratios of a partner's stores around their mean.
 
-    The mean product of what even and odd blocks of days say: their noise is independent.
+    The mean product of what even and odd blocks of days say, whose noise is independent. A block
+    without sales, or a weekday on which the whole partner is closed, says nothing.
     """
     even = np.arange(y.shape[1] - 1, -1, -1) // BLOCK % 2 == 0
     deviations = []

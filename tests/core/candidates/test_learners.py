@@ -4,8 +4,12 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lifemiles_forecasting.core.candidates.learners import (
+    LARGEST_UNIT,
+    LEAST_UNIT,
     MAX_STANDARD,
     CatBoostLearner,
     RidgeLearner,
@@ -14,6 +18,7 @@ from lifemiles_forecasting.core.candidates.learners import (
     load_ridge,
     residual_of,
     to_units,
+    unit_of,
 )
 from lifemiles_forecasting.core.config import CatBoostSettings
 from lifemiles_forecasting.core.rows import CLIP
@@ -131,6 +136,23 @@ def test_residual_and_back():
     np.testing.assert_allclose(residual, [-0.5, CLIP - 1])
     np.testing.assert_allclose(to_units(residual, 10 * base, 10.0), [5, 10 * CLIP])
     np.testing.assert_array_equal(to_units(np.array([-3.0]), np.array([10.0]), 10.0), [0.0])
+
+
+@given(st.floats(-1e9, 1e9), st.floats(0, CLIP), st.floats(1e-3, 1e9))
+def test_residual_in_units_of_the_base_gives_the_target_back(base, y, scale):
+    """Whatever the base; what is beyond the bounds is measured in the bound itself."""
+    unit = unit_of(np.array([base]))
+    assert LEAST_UNIT <= unit[0] <= LARGEST_UNIT
+    assert unit[0] == sorted([LEAST_UNIT, base, LARGEST_UNIT])[1]
+    taught = residual_of(np.array([y]), np.array([base])) / unit
+    back = to_units(taught * unit, np.array([base]) * scale, scale)
+    near = 1e-12 * scale * max(abs(base), 1.0)
+    np.testing.assert_allclose(back, [y * scale], rtol=1e-12, atol=near)
+
+
+def test_a_strong_and_a_weak_day_with_the_same_lift_teach_the_same():
+    base = np.array([0.5, 1.0, 3.0])
+    np.testing.assert_allclose(residual_of(1.4 * base, base) / unit_of(base), 0.4)
 
 
 def test_columns_of_own_and_pooled_models():

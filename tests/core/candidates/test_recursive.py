@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from lifemiles_forecasting.core import columns as c
+from lifemiles_forecasting.core.base import fit_profile
 from lifemiles_forecasting.core.calendar import FAR, Calendar
 from lifemiles_forecasting.core.candidates import recursive
 from lifemiles_forecasting.core.candidates.learners import (
@@ -15,7 +16,16 @@ from lifemiles_forecasting.core.candidates.learners import (
     RidgeLearner,
     load_catboost,
 )
-from lifemiles_forecasting.core.candidates.recursive import FORGETTING, LAGS, REACH, WEEKS, Steps
+from lifemiles_forecasting.core.candidates.recursive import (
+    FORGETTING,
+    LAGS,
+    LARGEST_FACTOR,
+    LEAST_FACTOR,
+    LEAST_LEVEL,
+    REACH,
+    WEEKS,
+    Steps,
+)
 from lifemiles_forecasting.core.config import CatBoostSettings
 from lifemiles_forecasting.core.features import DEAD_SHARE, MIN_HISTORY, mask_closures
 from lifemiles_forecasting.core.rows import CLIP, YEARLY, YEARLY_DAYS
@@ -60,6 +70,7 @@ def rescaled(steps, like):
         y=steps.y * ratio,
         target=steps.target * ratio,
         scale=like.scale,
+        profile=like.profile,
         traits=like.traits,
     )
 
@@ -75,7 +86,26 @@ class Recorder:
         return self.answer(X.astype(float))
 
 
+def columns_by_name(steps, X):
+    return dict(zip(steps.names(), X.T.astype(float), strict=True))
+
+
+def base_of(steps, X):
+    """Base and unit of rows, by what their features say of level, week and weekday."""
+    told = columns_by_name(steps, X)
+    weekday = told["weekday"].astype(int)
+    factor = np.array([told[f"profile_{day}"][row] for row, day in enumerate(weekday)])
+    return slow_base(told["level"], factor)
+
+
 # --- slow forms
+
+
+def slow_base(level, factor):
+    """What level and week say of rows, and what their residuals are measured in."""
+    level = np.nan_to_num(level)
+    held = [min(max(value, LEAST_FACTOR), LARGEST_FACTOR) for value in factor]
+    return level * factor, np.array([max(value, LEAST_LEVEL) for value in level]) * held
 
 
 def mean(values):
@@ -228,15 +258,19 @@ def wanted(noisy):
 
 
 def test_a_row_for_every_living_store_and_open_day(noisy, steps, wanted):
-    X, residual = rows_of(steps)
+    X, residual, weight = rows_of(steps)
     assert X.shape == (len(wanted), len(steps.names()))
-    assert residual.shape == (len(wanted),)
+    assert residual.shape == weight.shape == (len(wanted),)
     assert np.isfinite(residual).all()
     store, day = wanted.T
     np.testing.assert_array_equal(X[:, steps.names().index("weekday")], noisy.series.weekday()[day])
     level = X[:, steps.names().index("level")]
     sold = noisy.series.y[store, day] / steps.scale[store]
-    np.testing.assert_allclose(residual, np.minimum(sold, CLIP) - level, atol=1e-5)
+    profile = fit_profile(noisy.series)  # has a slow form of its own, see test_base
+    base, unit = slow_base(level, profile[store, noisy.series.weekday()[day]])
+    np.testing.assert_allclose(residual * unit, np.minimum(sold, CLIP) - base, atol=1e-5)
+    # a squared error in these units, so weighted, is the squared error in units of the scale
+    np.testing.assert_allclose(weight, unit**2, rtol=1e-5)
     assert not ((store == 0) & (day >= 100) & (day < 130)).any()
     # the day on which it opens again has no recent day to look at
     assert day[(store == 0) & (day >= 130)].min() == 131
@@ -249,9 +283,27 @@ def test_clipped_target_is_in_units_of_the_scale(noisy):
     y = noisy.series.y.copy()
     y[1, 150] *= 1000
     steps = steps_of(series_like(noisy, y))
-    X, residual = rows_of(steps)
-    level = X[:, steps.names().index("level")]
-    assert (residual + level).max() == pytest.approx(CLIP, rel=1e-6)
+    X, residual, _ = rows_of(steps)
+    base, unit = base_of(steps, X)
+    assert (base + residual * unit).max() == pytest.approx(CLIP, rel=1e-6)
+
+
+def test_residual_is_measured_in_the_base_of_the_day_within_bounds(noisy):
+    """A Sunday without sales, a weekday that has all of them, and a level of nearly nothing."""
+    y = noisy.series.y.copy()
+    y[0, noisy.series.weekday() != 5] = 0.0
+    apart_ = apart(dataclasses.replace(noisy, series=series_like(noisy, y)))
+    steps = steps_of(apart_)
+    level = np.linspace(0.0, 3.0, 10)
+    units = []
+    for day in range(183, 190 + HORIZON):  # also the days ahead
+        base, unit = steps.base(level, day)
+        weekday = (apart_.dates[0] + day).astype(object).weekday()
+        expected = slow_base(level, fit_profile(apart_)[:, weekday])
+        np.testing.assert_allclose((base, unit), expected, rtol=1e-12)
+        units.append(unit / np.maximum(level, LEAST_LEVEL))
+    assert np.min(units) == pytest.approx(LEAST_FACTOR)
+    assert np.max(units) == pytest.approx(LARGEST_FACTOR)
 
 
 def test_a_row_is_the_step_of_a_history_that_ends_the_day_before(noisy, steps, wanted):
@@ -260,7 +312,7 @@ def test_a_row_is_the_step_of_a_history_that_ends_the_day_before(noisy, steps, w
     That is each store's scale and traits, and of a closure that was still going on that day, that
     it was one.
     """
-    X, _ = rows_of(steps)
+    X, _, _ = rows_of(steps)
     store, day = wanted.T
     calendar = Calendar.of(noisy.series, HORIZON)
     for origin in (60, 90, 115, 150, 189):
@@ -291,7 +343,7 @@ def test_no_row_reads_a_later_day(noisy, steps, wanted, change):
     y[awake, first:] = change(y[awake, first:], np.random.default_rng(3))
     after = steps_of(series_like(noisy, y))
     early = int((wanted[:, 1] < first).sum())
-    X, residual = rows_of(steps)
+    X, residual, weight = rows_of(steps)
     moved = rows_of(after)[0]
     names = np.array(steps.names())
     store = wanted[:early, 0]
@@ -305,9 +357,10 @@ def test_no_row_reads_a_later_day(noisy, steps, wanted, change):
     )
     np.testing.assert_array_equal(moved[:early][:, flat], X[:early][:, flat])
     # partners' means mix the scales of their stores; in the old units they too are the same
-    same_units, same_taught = rows_of(rescaled(after, steps))
+    same_units, same_taught, same_weight = rows_of(rescaled(after, steps))
     np.testing.assert_allclose(same_units[:early], X[:early], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(same_taught[:early], residual[:early], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(same_weight[:early], weight[:early], rtol=1e-5)
     assert not np.allclose(moved[early:][:50], X[early:][:50], equal_nan=True)
 
 
@@ -317,10 +370,12 @@ def test_no_row_reads_the_day_that_it_forecasts(noisy, steps, wanted):
     y = noisy.series.y.copy()
     y[store, day] *= 3
     after = rescaled(steps_of(series_like(noisy, y)), steps)
-    X, residual = rows_of(steps)
-    same, taught = rows_of(after)
+    X, residual, weight = rows_of(steps)
+    same, taught, same_weight = rows_of(after)
     np.testing.assert_allclose(same[: row + 1], X[: row + 1], rtol=1e-5, atol=1e-6)
-    assert taught[row] - residual[row] == pytest.approx(2 * steps.target[store, day], rel=1e-4)
+    np.testing.assert_allclose(same_weight[: row + 1], weight[: row + 1], rtol=1e-5)
+    more = (taught[row] - residual[row]) * np.sqrt(weight[row])  # in units of the scale
+    assert more == pytest.approx(2 * steps.target[store, day], rel=1e-4)
     unmoved = np.delete(np.arange(row + 10), row)
     later = wanted[: row + 10, 0] == store
     np.testing.assert_allclose(
@@ -330,8 +385,8 @@ def test_no_row_reads_the_day_that_it_forecasts(noisy, steps, wanted):
 
 @pytest.mark.parametrize("most", [100, 500])
 def test_cap_takes_about_so_many_rows_of_every_day(steps, wanted, most):
-    X, residual = rows_of(steps, most)
-    assert len(X) == len(residual)
+    X, residual, weight = rows_of(steps, most)
+    assert len(X) == len(residual) == len(weight)
     assert len(X) <= most + 4 * most**0.5
     assert len(X) >= 0.8 * most - 4 * most**0.5  # dead rows go after the draw
     everything = {row.tobytes() for row in rows_of(steps)[0]}
@@ -350,12 +405,22 @@ def test_cap_beyond_all_rows_takes_them_all(steps, wanted):
     assert len(rows_of(steps, len(wanted) * 3)[0]) == len(wanted)
 
 
+def test_learner_is_given_the_rows_with_their_weights(steps):
+    class Told:
+        def fit(self, *given):
+            return given
+
+    given = recursive.fit(steps, Told(), 300, 5, 1)
+    for one, row in zip(given, rows_of(steps, 300, 5), strict=True):
+        np.testing.assert_array_equal(one, row)
+
+
 def test_too_little_history_is_no_row_and_no_model():
     made = generate_series(n_stores=3, n_days=200)
     early = steps_of(made.series.until(MIN_HISTORY))
-    X, residual = rows_of(early)
+    X, residual, weight = rows_of(early)
     assert X.shape == (0, len(early.names()))
-    assert residual.shape == (0,)
+    assert residual.shape == weight.shape == (0,)
     assert recursive.fit(early, RidgeLearner(1.0, early.names()), ALL, 0, 1) is None
     enough = steps_of(made.series)
     count = len(rows_of(enough)[1])
@@ -388,10 +453,11 @@ def test_each_step_sees_the_answers_before_it(noisy, slow_traits):
 
 
 def test_model_that_repeats_last_week_gives_the_last_week(noisy, steps):
-    lag, level = steps.names().index("lag_7"), steps.names().index("level")
-    ahead = recursive.forecast(
-        steps, Recorder(steps.names(), lambda X: X[:, lag] - X[:, level]), HORIZON
-    )
+    def answer(X):
+        base, unit = base_of(steps, X)
+        return (columns_by_name(steps, X)["lag_7"] - base) / unit
+
+    ahead = recursive.forecast(steps, Recorder(steps.names(), answer), HORIZON)
     week = np.tile(noisy.series.y[:, -7:], 4)
     np.testing.assert_allclose(ahead, week, rtol=1e-5, atol=1e-5)
 
@@ -412,6 +478,62 @@ def test_noise_free_week_is_forecast_for_four_weeks(learner, error):
     ahead = recursive.forecast(steps, model, HORIZON)
     truth = made.expected[[0, 2], 300:]
     assert np.abs(ahead - truth).max() < error * truth.max()
+
+
+STRONG_WEEK = np.array([0.1, 0.2, 0.5, 1.0, 1.6, 2.8, 0.8])  # mean 1
+OTHER_WEEK = np.roll(STRONG_WEEK, 3)
+
+
+@pytest.fixture(scope="module")
+def strong():
+    """(steps, what is sold in the next four weeks) of two pairs of stores, weeks of their own."""
+    series = generate_series(n_stores=4, n_days=300).series
+    size = np.array([5.0, 40.0, 700.0, 3.0])[:, None]
+    week = np.stack([STRONG_WEEK, OTHER_WEEK, STRONG_WEEK, OTHER_WEEK])
+    days = size * week[:, series.weekday(HORIZON)]
+    return steps_of(with_values(series, days[:, :300])), days[:, 300:]
+
+
+def test_week_of_a_noise_free_series_needs_no_model(strong):
+    """The base has it. (Its level rises and falls a little within the week.)"""
+    steps, truth = strong
+    ahead = recursive.forecast(steps, Recorder(steps.names(), lambda X: np.zeros(len(X))), HORIZON)
+    np.testing.assert_allclose(ahead, truth, rtol=0.1)
+    for one, day in zip(ahead, truth, strict=True):
+        assert np.corrcoef(one, day)[0, 1] > 0.995
+
+
+def test_lift_is_a_share_of_the_day_and_not_of_the_store(strong):
+    """A model that always says a tenth lifts strong and weak days alike, within the bounds."""
+    steps, _ = strong
+    model = Recorder(steps.names(), lambda X: np.full(len(X), 0.1))
+    ahead = recursive.forecast(steps, model, 7) / steps.scale[:, None]
+    lifts, factors = [], steps.profile[:, steps.weekday[300:307]]
+    for day, X in enumerate(model.seen):
+        base, unit = base_of(steps, X)
+        np.testing.assert_allclose(ahead[:, day], base + 0.1 * unit, rtol=1e-5)
+        lifts.append(ahead[:, day] / base)
+    lifts = np.stack(lifts, axis=1)
+    within = (factors > LEAST_FACTOR) & (factors < LARGEST_FACTOR)
+    np.testing.assert_allclose(lifts[within], 1.1, rtol=1e-5)
+    assert (lifts[factors < LEAST_FACTOR] > 1.1).all()
+    assert set(within.sum(axis=1)) == {5}  # two weekdays of each store are weaker than the bound
+
+
+@pytest.mark.parametrize(
+    ("learner", "error"),
+    [
+        (lambda names: RidgeLearner(1e-6, names), 0.01),
+        (lambda names: CatBoostLearner(SIZE, names, seed=3), 0.05),
+    ],
+    ids=["ridge", "catboost"],
+)
+def test_strong_week_of_a_noise_free_series_is_followed(strong, learner, error):
+    steps, truth = strong
+    model = recursive.fit(steps, learner(steps.names()), ALL, 0, 100)
+    ahead = recursive.forecast(steps, model, HORIZON)
+    for one, day in zip(ahead, truth, strict=True):
+        assert np.abs(one - day).max() < error * day.mean()
 
 
 def test_store_without_sales_has_no_forecast_and_a_young_one_has(steps, noisy):
