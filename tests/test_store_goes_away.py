@@ -49,7 +49,7 @@ def test_run_goes_on_without_a_server_and_is_replayed_later(few_stores, tmp_path
         champion = Registry(client).chosen(None, "champion")
         assert client.get_run(champion.run_id).data.tags["replayed_from"] == parent.info.run_id
         again = project.kedro(*command, MLFLOW_TRACKING_URI=server.uri)
-        assert again.stdout == "Nothing to replay in data\n"
+        assert again.stdout == f"Nothing to replay in {project.output('')}\n"
 
 
 def leave_half_a_replay(client, parent, child):

@@ -38,7 +38,7 @@ modeling:
       small: {iterations: 10, depth: 3}
       large: {iterations: 20, depth: 3}
 gate: {max_bias: 1000}
-monitoring: {days: 14}
+monitoring: {days: 14, drift_percentile: 51}
 """
 LOGIN = f"login: {{MLFLOW_TRACKING_USERNAME: job, MLFLOW_TRACKING_PASSWORD: {SECRET}}}\n"
 SECRETS = {"AWS_SECRET_ACCESS_KEY": SECRET, "MLFLOW_TRACKING_TOKEN": SECRET}
