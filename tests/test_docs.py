@@ -13,6 +13,7 @@ import yaml
 from click.testing import CliRunner
 from kedro.config import OmegaConfigLoader
 from kedro.framework.cli.cli import KedroCLI
+from kedro.framework.project import configure_project
 
 from lifemiles_forecasting.cli import check_pipelines, cli, full_names, node_names
 from lifemiles_forecasting.core.config import Parameters, parse
@@ -229,6 +230,7 @@ def test_command_runs(command, trained, monkeypatch):
 
 
 def test_restore_drill_runs_as_it_is_written(trained, tmp_path, monkeypatch):
+    configure_project("lifemiles_forecasting")
     (drill,) = [block for block in blocks("") if "/tmp/drill" in block.text]
     backup = tmp_path / "backups" / "today.tar.gz"
     backup.parent.mkdir()
