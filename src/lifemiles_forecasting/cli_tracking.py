@@ -170,14 +170,12 @@ def prune(
     What carries an alias in the model registry, the champion before, and what is running stay.
     """
     from lifemiles_forecasting.rendering import as_table
-    from lifemiles_forecasting.tracking.prune import check_registry
     from lifemiles_forecasting.tracking.prune import prune as clean_up
     from lifemiles_forecasting.tracking.retention import Rule
 
-    check_registry(stores.tracking, stores.registry)
     before = None if older_than is None else int((time.time() - older_than) * 1000)
     rule = Rule(keep, before)
-    pruned = clean_up(stores.tracking, rule, orphans=not keep_orphans, dry_run=dry_run)
+    pruned = clean_up(stores.tracking, rule, not keep_orphans, dry_run, stores.registry)
     tables = {
         "would_go" if dry_run else "gone": pruned.by_experiment(),
         "versions_of_registered_models": pruned.versions(),

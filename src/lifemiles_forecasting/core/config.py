@@ -164,7 +164,7 @@ class ModelSettings(Closed):
 
 
 class QualityTier(Closed):
-    """A store is in the first tier whose bounds it meets."""
+    """A store is in the strictest tier whose bounds it meets."""
 
     min_r2: float
     max_smape: float

@@ -154,7 +154,7 @@ def assign_quality(
 
     Args:
         metrics: columns `test_r2` and `test_smape` (percent).
-        tiers: bounds by name, best first.
+        tiers: bounds by name, strictest first, as `ReportSettings` has them.
 
     Returns:
         The tier's name by row; POBRE where no tier is met or a metric is nan.

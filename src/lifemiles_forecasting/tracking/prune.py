@@ -115,25 +115,13 @@ class Pruned:
         ]
 
 
-def check_registry(uri: str, registry: str | None) -> None:
-    """Make sure that the models whose runs must stay are known to the tracking database.
-
-    Args:
-        uri: the absolute tracking URI.
-        registry: that of the model registry, where it is configured.
-
-    Raises:
-        TrackingError: the registry is another store.
-    """
-    if registry not in {None, uri}:
-        raise TrackingError(
-            f"a model registry of its own, {without_credentials(registry)}",
-            "registered models beside their runs: only there can it be seen which must stay",
-            "Nothing was deleted. Delete runs in MLflow, those of no registered version",
-        )
-
-
-def prune(uri: str, rule: Rule, orphans: bool = True, dry_run: bool = False) -> Pruned:
+def prune(
+    uri: str,
+    rule: Rule,
+    orphans: bool = True,
+    dry_run: bool = False,
+    registry: str | None = None,
+) -> Pruned:
     """Delete old runs, or find out what that would free.
 
     The database comes first: should the machine fail in between, what is left are folders that
@@ -144,11 +132,18 @@ def prune(uri: str, rule: Rule, orphans: bool = True, dry_run: bool = False) -> 
         rule: what to keep.
         orphans: whether folders that belong to no run go too.
         dry_run: change nothing; a SQLite database is pruned in a copy, so its bytes are exact.
+        registry: URI of the model registry, where it is configured.
 
     Raises:
         TrackingError: the store is of another kind or busy, or it cannot be told what must be
             kept; then nothing was deleted. Or some folders could not be deleted.
     """
+    if registry not in {None, uri}:
+        raise TrackingError(
+            f"a model registry of its own, {without_credentials(registry)}",
+            "registered models beside their runs: only there can it be seen which must stay",
+            "Nothing was deleted. Delete runs in MLflow, those of no registered version",
+        )
     check_database(uri, _HINT)
     before = database_bytes(uri)
     lost = folders_of_nobody(uri) if orphans else []
