@@ -155,6 +155,31 @@ def test_weights_sum_to_one(study, result):
     assert (result.weights[~study.attempted, 0] == 1).all()
 
 
+def test_what_models_made_of_a_store_when_it_was_young_has_no_say(made, make_study):
+    """A store that opened 50 days before the first window is old enough before the second."""
+    y = made.series.y.copy()
+    study = make_study(made.series, candidates=("base", "direct"))
+    first, second = study.windows[:2]
+    y[0, : first - 49] = np.nan
+    study = make_study(with_values(made.series, y), candidates=("base", "direct"))
+    assert study.windows[:2] == (first, second)
+    fits = fitting.fit(study, [(("direct", "small"), origin) for origin in (first, second)])
+    known = {("direct", o): fits.by[("direct", "small"), o].forecast for o in (first, second)}
+    y_hat = backtest._closed_forecasts(study) | known
+
+    def weights(store, origin, factor):
+        spoiled = y_hat["direct", origin].copy()
+        spoiled[store] *= factor
+        changed = y_hat | {("direct", origin): spoiled}
+        return backtest._weights(study, fits, changed, (first, second))
+
+    before = weights(0, first, 1.0)
+    np.testing.assert_array_equal(weights(0, first, 50.0), before)
+    for store, origin in ((0, second), (1, first)):
+        after = weights(store, origin, 50.0)
+        assert after[store, 1] < before[store, 1] - 0.01
+
+
 def test_failed_store_is_forecast_by_the_base_alone(study, result, monkeypatch):
     original = tasks.fit_store
 

@@ -231,3 +231,20 @@ def test_store_without_a_day_of_its_own_has_the_pooled_weights(y, shrink_days):
     weights = weigh(known, y_hat, shrink_days=shrink_days)
     others = pooled_weights(known[1:], y_hat[:, 1:], 6.0)
     np.testing.assert_allclose(weights[0], others, rtol=1e-9)
+
+
+def test_days_that_are_not_judged_are_to_be_forecast_and_have_no_other_say(y):
+    """As if they had not been there, but for a candidate with a gap in them."""
+    y_hat, chosen = forecasts(y, 5, 10, 20), CombineSettings(power=6.0, shrink_days=100.0)
+    everyone, judged = np.ones(STORES, bool), np.ones(y.shape, bool)
+    judged[4, :28] = False
+    unseen = np.where(judged, y, np.nan)
+    expected = store_weights(unseen, y_hat, chosen, everyone)
+    y_hat[0, 4, :28] *= 50
+    given_weights = store_weights(y, y_hat, chosen, everyone, judged=judged)
+    np.testing.assert_allclose(given_weights, expected, rtol=1e-12)
+    assert np.abs(store_weights(y, y_hat, chosen, everyone) - expected).max() > 0.01
+    y_hat[0, 4, 3] = np.nan
+    with_gap = store_weights(y, y_hat, chosen, everyone, judged=judged)
+    assert with_gap[4, 0] == 0
+    assert with_gap[4, 1:].sum() == pytest.approx(1)

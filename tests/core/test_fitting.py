@@ -7,6 +7,7 @@ import pytest
 
 from lifemiles_forecasting.core import fitting, tasks
 from lifemiles_forecasting.core.candidates.learners import LARGEST_UNIT, LEAST_UNIT
+from lifemiles_forecasting.core.features import MIN_HISTORY
 from lifemiles_forecasting.core.fitting import fit, variants
 from lifemiles_forecasting.core.rows import CLIP, YEARLY, YEARLY_DAYS, collect, features_at
 from lifemiles_forecasting.core.synthetic import generate_series, with_values
@@ -214,6 +215,24 @@ def test_pooled_model_has_no_forecast_for_a_store_without_sales(study):
     assert np.isnan(forecast[3]).all()
     others = np.arange(10) != 3
     np.testing.assert_allclose(forecast[others], at.base[others])
+
+
+@pytest.mark.parametrize("days", [8, 20, MIN_HISTORY - 1, MIN_HISTORY])
+def test_store_younger_than_any_that_taught_keeps_the_base(study, days):
+    y = study.series.y.copy()
+    y[2, :-days] = np.nan
+    at = features_at(with_values(study.series, y), study.calendar, study.last, study.horizon)
+
+    class Always:
+        features = study.rows.names
+
+        def predict(self, X):
+            return np.full(len(X), 0.5)
+
+    forecast = tasks.pooled_forecast(Always(), at)
+    lifted = (forecast > at.base).any(axis=1)
+    np.testing.assert_array_equal(lifted, (np.arange(10) != 2) | (days >= MIN_HISTORY))
+    np.testing.assert_array_equal(forecast[~lifted], at.base[~lifted])
 
 
 def test_too_early_for_rows_is_no_forecast(study):

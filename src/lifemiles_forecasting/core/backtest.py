@@ -11,6 +11,7 @@ from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core import fitting
 from lifemiles_forecasting.core.candidates.closed import CLOSED, NAIVE
 from lifemiles_forecasting.core.combine import BLEND, best_size, share_no_worse, store_weights
+from lifemiles_forecasting.core.features import old_enough
 from lifemiles_forecasting.core.finish import finish
 from lifemiles_forecasting.core.fitting import Fits, Variant
 from lifemiles_forecasting.core.intervals import NAMES, Intervals, Spread, bounds
@@ -63,7 +64,18 @@ def _stack(y_hat: dict, names: tuple[str, ...], origins: tuple[int, ...]) -> np.
 
 
 def _truth(study: Study, origins: tuple[int, ...]) -> np.ndarray:
+    """(S, N) what happened in several windows, one after another."""
     return np.concatenate([actual(study, origin) for origin in origins], axis=1)
+
+
+def _judged(study: Study, origins: tuple[int, ...]) -> np.ndarray:
+    """(S, N) bool, the days of `_truth` that candidates are judged by.
+
+    How models do on a store with less history than they are taught by says nothing of how they do
+    on it later: windows before which it was that young do not count.
+    """
+    old = [old_enough(study.series.y[:, : origin + 1]) for origin in origins]
+    return np.repeat(np.stack(old, axis=1), study.horizon, axis=1)
 
 
 def _choose(study: Study, fits: Fits, sizes: list[Variant], k: int) -> Variant:
@@ -75,7 +87,8 @@ def _choose(study: Study, fits: Fits, sizes: list[Variant], k: int) -> Variant:
         [np.concatenate([fits.by[v, o].forecast for o in origins], axis=1) for v in sizes]
     )
     pool = study.attempted_at(study.windows[k]) & ~fits.failed(study.series.store_ids)
-    return sizes[best_size(_truth(study, origins)[pool], y_hat[:, pool])]
+    truth = np.where(_judged(study, origins), _truth(study, origins), np.nan)
+    return sizes[best_size(truth[pool], y_hat[:, pool])]
 
 
 def run(study: Study) -> Backtest:
@@ -202,7 +215,7 @@ def _no_worse(study: Study, fits: Fits, y_hat: dict, earlier: tuple[int, ...]) -
     pool = _judges(study, fits, earlier)
     own = [name for name in study.settings.candidates if name in fitting.LOCAL]
     y_hats = _stack(y_hat, (*own, "base"), earlier)[:, pool]
-    truth = _truth(study, earlier)[pool]
+    truth = np.where(_judged(study, earlier), _truth(study, earlier), np.nan)[pool]
     return {name: share_no_worse(truth, y_hats[k], y_hats[-1]) for k, name in enumerate(own)}
 
 
@@ -233,6 +246,7 @@ def _weights(study: Study, fits: Fits, y_hat: dict, earlier: tuple[int, ...]) ->
         study.settings.combine,
         pool[attempted],
         np.array([name not in unused for name in names]),
+        _judged(study, earlier)[attempted],
     )
     return weights
 

@@ -91,6 +91,7 @@ def store_weights(
     settings: CombineSettings,
     pool: np.ndarray,
     allowed: np.ndarray | None = None,
+    judged: np.ndarray | None = None,
 ) -> np.ndarray:
     """Weights of K candidates for S stores: the pooled ones, tilted by the store's own errors.
 
@@ -104,13 +105,16 @@ def store_weights(
         settings: power and shrinkage.
         pool: (S,) bool, the stores that the pooled weights and errors are taken from.
         allowed: (K,) bool, the candidates that may have a weight at all; None for all.
+        judged: (S, N) bool, the days whose errors count; None for all. The others have to be
+            forecast all the same.
 
     Returns:
         (S, K), each row sums to 1; nan for a store that no candidate can forecast.
     """
     allowed = np.ones(len(y_hat), bool) if allowed is None else allowed
-    errors = np.where(allowed[:, None], absolute_errors(y, y_hat), np.nan)
-    complete = np.isfinite(errors)
+    complete = np.isfinite(absolute_errors(y, y_hat)) & allowed[:, None]
+    y = y if judged is None else np.where(judged, y, np.nan)
+    errors = np.where(complete, absolute_errors(y, y_hat), np.nan)
     pooled = np.zeros(len(y_hat))
     pooled[allowed] = pooled_weights(y[pool], y_hat[allowed][:, pool], settings.power)
     shared = complete[allowed].all(axis=0) & pool

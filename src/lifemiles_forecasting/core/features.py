@@ -34,13 +34,15 @@ class Features:
         names: F names.
         base: (S, H) the base forecast in target units.
         scale: (S,) the store's mean level in target units; 0 for a store without sales.
-        usable: (S,) bool, stores with enough and recent history to learn from.
+        old: (S,) bool, stores with MIN_HISTORY days: no model is taught by younger ones.
+        usable: (S,) bool, those of them with recent sales, to learn from.
     """
 
     X: np.ndarray
     names: tuple[str, ...]
     base: np.ndarray
     scale: np.ndarray
+    old: np.ndarray
     usable: np.ndarray
 
 
@@ -208,11 +210,15 @@ def _other_speeds(history: Series, base: Base, scale: np.ndarray) -> dict:
     return {"base_level": base.level / np.where(scale > 0, scale, 1.0), **ratios}
 
 
-def _usable(y: np.ndarray, scaled: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """(S,) bool: enough history, and not fallen silent; anything else teaches nothing."""
-    days = np.isfinite(y).sum(1)
+def old_enough(y: np.ndarray) -> np.ndarray:
+    """(S,) bool: a history of MIN_HISTORY days, in (S, D) with nan before a store's first day."""
+    return np.isfinite(y).sum(axis=1) >= MIN_HISTORY
+
+
+def _alive(scaled: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """(S,) bool: sales, and not fallen silent; anything else teaches nothing."""
     recent = np.nan_to_num(mean_seen(scaled[:, -28:], 1))
-    return (days >= MIN_HISTORY) & (scale > 0) & (recent > DEAD_SHARE)
+    return (scale > 0) & (recent > DEAD_SHARE)
 
 
 def build(history: Series, calendar: Calendar, horizon: int) -> Features:
@@ -250,4 +256,5 @@ def build(history: Series, calendar: Calendar, horizon: int) -> Features:
     X = np.empty((len(y), horizon, len(blocks)), dtype=np.float32)
     for k, values in enumerate(blocks.values()):
         X[:, :, k] = values
-    return Features(X, tuple(blocks), base.forecast(), scale, _usable(history.y, y, scale))
+    old = old_enough(history.y)
+    return Features(X, tuple(blocks), base.forecast(), scale, old, old & _alive(y, scale))

@@ -110,11 +110,14 @@ def without_drift(residual: np.ndarray, weight: np.ndarray, origin: np.ndarray) 
 
 
 def pooled_forecast(model: Model, at: Features) -> np.ndarray:
-    """(S, H) by a model of all stores, target units; nan for a store without sales."""
+    """(S, H) by a model of all stores, target units; nan for a store without sales.
+
+    A store younger than any that it was taught by keeps the base.
+    """
     ahead = columns_of(at.X, at.names, model.features).reshape(-1, len(model.features))
     scale = np.where(at.scale > 0, at.scale, np.nan)[:, None]
     residual = model.predict(ahead).reshape(at.base.shape) * unit_of(at.base / scale)
-    return to_units(residual, at.base, scale)
+    return to_units(np.where(at.old[:, None], residual, 0.0), at.base, scale)
 
 
 def pooled_task(job: Job, rows: Rows, sample: tuple[int, int], at: Features) -> Fit:

@@ -547,6 +547,20 @@ def test_store_without_sales_has_no_forecast_and_a_young_one_has(steps, noisy):
     assert 0.3 * noisy.series.y[3, -5:].mean() < ahead[3].mean() < 3 * noisy.series.y[3, -5:].mean()
 
 
+@pytest.mark.parametrize("days", [20, MIN_HISTORY - 1, MIN_HISTORY])
+def test_store_younger_than_any_that_taught_has_level_and_week_alone(noisy, days):
+    y = noisy.series.y.copy()
+    y[3, :-days] = np.nan
+    steps = steps_of(series_like(noisy, y))
+    nothing, something = (
+        recursive.forecast(steps, Recorder(steps.names(), lambda X: np.full(len(X), told)), HORIZON)  # noqa: B023
+        for told in (0.0, 0.5)
+    )
+    others = np.arange(len(y)) != 3
+    assert (something[others] > nothing[others]).any(axis=1).all()
+    assert (something[3] == nothing[3]).all() == (days < MIN_HISTORY)
+
+
 def test_reversals_never_make_a_forecast_negative(steps):
     ahead = recursive.forecast(
         steps, Recorder(steps.names(), lambda X: np.full(len(X), -5.0)), HORIZON

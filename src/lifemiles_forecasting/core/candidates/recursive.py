@@ -21,6 +21,7 @@ from lifemiles_forecasting.core.features import (
     date_features,
     mask_closures,
     mean_seen,
+    old_enough,
     partner_mean,
     store_traits,
 )
@@ -191,13 +192,17 @@ def training_rows(steps: Steps, most: int, seed: int) -> tuple[np.ndarray, np.nd
 
 
 def forecast(steps: Steps, model: Model, horizon: int) -> np.ndarray:
-    """(S, horizon) target units, never negative; nan for a store without sales."""
-    past, names = steps.y[:, -REACH:], steps.names()
+    """(S, horizon) target units, never negative; nan for a store without sales.
+
+    A store younger than any that the model was taught by gets level and week alone.
+    """
+    past, names, old = steps.y[:, -REACH:], steps.names(), old_enough(steps.target)
     first = steps.y.shape[1]
     ahead = np.empty((len(past), horizon))
     for step in range(horizon):
         features, level = steps.at(past, first + step)
-        residual = model.predict(columns_of(features, names, model.features))
+        told = model.predict(columns_of(features, names, model.features))
+        residual = np.where(old, told, 0.0)
         base, unit = steps.base(level, first + step)
         ahead[:, step] = np.maximum(base + residual * unit, 0.0)
         past = np.column_stack([past, ahead[:, step]])[:, -REACH:]
