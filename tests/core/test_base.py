@@ -23,6 +23,7 @@ from lifemiles_forecasting.core.base import (
     fit_level,
     fit_profile,
 )
+from lifemiles_forecasting.core.closures import mask_closures
 from lifemiles_forecasting.core.series import Series
 from lifemiles_forecasting.core.synthetic import (
     KINDS,
@@ -35,7 +36,11 @@ from lifemiles_forecasting.core.synthetic import (
 
 
 def slow_days(history):
-    """Of each store a list of (age, weekday, sales) within SPAN, its opening bonus taken off."""
+    """Of each store a list of (age, weekday, sales) within SPAN, its opening bonus taken off.
+
+    Without the days of long closures, which have a slow form in test_features.
+    """
+    shut = np.isnan(mask_closures(history.y))
     days = pd.DatetimeIndex(history.dates.astype("datetime64[ns]"))
     known = [pd.Series(row, days).iloc[-SPAN:].dropna() for row in history.y]
     codes = history.stores[c.PARTNER_CODE].to_numpy()
@@ -51,6 +56,7 @@ def slow_days(history):
             sales = sum((mate > 0).sum() for mate in opened) + PRIOR_DAYS * chance
             chance = sales / (sum(map(len, opened)) + PRIOR_DAYS)
             recent = sold * np.where(np.arange(len(sold)) == 0, chance, 1.0)
+        recent = recent[~recent.index.isin(days[shut[store]])]
         ages = (days[-1] - recent.index).days
         stores.append(list(zip(ages, recent.index.day_of_week, recent, strict=True)))
     return stores
@@ -482,3 +488,15 @@ def test_store_that_has_not_seen_a_week_has_its_partners(days):
     assert trust[0].max() == 0
     assert (found[1:].min(axis=0) <= found[0]).all()
     assert (found[0] <= found[1:].max(axis=0)).all()
+
+
+def test_a_long_closure_moves_neither_level_nor_week_once_it_has_ended():
+    """The zeros of a store that was shut and has opened again say nothing of how much it sells."""
+    series = generate_series(n_stores=1, n_days=300, of=("weekly",), noise=0).series
+    y = series.y.copy()
+    y[0, 180:270] = 0.0
+    reopened = with_values(series, y)
+    before, after = (fit_base(history, 28).forecast() for history in (series, reopened))
+    np.testing.assert_allclose(after, before, rtol=0.03)
+    shut = fit_base(reopened.until(270), 28).forecast()
+    assert shut.mean() < 0.3 * before.mean()

@@ -11,13 +11,15 @@ from hypothesis.extra.numpy import arrays
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.base import fit_base, fit_level
 from lifemiles_forecasting.core.calendar import FAR, Calendar
-from lifemiles_forecasting.core.features import (
+from lifemiles_forecasting.core.closures import (
     CLOSURE_ACTIVITY,
     CLOSURE_DAYS,
+    mask_closures,
+)
+from lifemiles_forecasting.core.features import (
     DEAD_SHARE,
     MIN_HISTORY,
     build,
-    mask_closures,
 )
 from lifemiles_forecasting.core.synthetic import generate_series, with_values
 

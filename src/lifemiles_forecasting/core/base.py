@@ -140,10 +140,12 @@ def fit_profile(history: Series) -> np.ndarray:
 
 
 def _last_days(history: Series) -> tuple[np.ndarray, np.ndarray]:
-    """(S, up to SPAN) bool: the store had started; and its sales, 0 before."""
+    """(S, up to SPAN) bool: started, and not closed for long; and what was sold then, else 0."""
     y = history.y[:, -SPAN:]
-    seen = np.isfinite(y)
-    return seen, _without_opening_bonus(np.where(seen, y, 0.0), seen, history.partner)
+    started = np.isfinite(y)
+    y = _without_opening_bonus(np.where(started, y, 0.0), started, history.partner)
+    seen = np.isfinite(history.without_closures[:, -SPAN:])
+    return seen, np.where(seen, y, 0.0)
 
 
 def _weights(days: int, forgetting: float) -> np.ndarray:

@@ -15,8 +15,6 @@ from lifemiles_forecasting.core.series import Series
 
 SPANS = (7, 14, 28, 91, 182, 364)
 WEEKS = 26
-CLOSURE_DAYS = 14  # a run of zeros so long that has ended is a closure, not demand
-CLOSURE_ACTIVITY = 0.5  # ... in a store that otherwise sells on at least this share of days
 MIN_HISTORY = 56
 DEAD_SHARE = 0.3  # recent mean against the scale; below it a row teaches nothing
 SPEEDS = (0.005, 0.06)  # levels at two other speeds beside the base's 0.02
@@ -44,24 +42,6 @@ class Features:
     scale: np.ndarray
     old: np.ndarray
     usable: np.ndarray
-
-
-def mask_closures(y: np.ndarray) -> np.ndarray:
-    """Copy of `y` with long runs of zeros that ended before the last day set to nan.
-
-    Args:
-        y: (S, D) target; nan before a store's first day.
-    """
-    zero = y == 0
-    position = np.arange(y.shape[1])
-    last_sale = np.maximum.accumulate(np.where(zero, -1, position), axis=1)
-    next_sale = np.minimum.accumulate(np.where(zero, y.shape[1], position)[:, ::-1], axis=1)[
-        :, ::-1
-    ]
-    run = zero & (next_sale - last_sale - 1 >= CLOSURE_DAYS) & (next_sale < y.shape[1])
-    open_days = np.isfinite(y) & ~run
-    active = (open_days & ~zero).sum(1) >= CLOSURE_ACTIVITY * np.maximum(open_days.sum(1), 1)
-    return np.where(run & active[:, None], np.nan, y)
 
 
 def mean_seen(values: np.ndarray, axis: int) -> np.ndarray:
@@ -233,7 +213,7 @@ def build(history: Series, calendar: Calendar, horizon: int) -> Features:
     Returns:
         Features with levels divided by the store's scale, so that stores of any size are alike.
     """
-    masked = mask_closures(history.y)
+    masked = history.without_closures
     scale = np.nan_to_num(mean_seen(masked[:, -364:], 1))
     y = masked / np.where(scale > 0, scale, 1.0)[:, None]
     base = fit_base(history, horizon)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lifemiles_forecasting.core import columns as c
+from lifemiles_forecasting.core.closures import mask_closures
 
 MOST_PER_DAY = 1e15  # of a store, target units; no sum of usable amounts comes near it
 
@@ -71,6 +72,11 @@ class Series:
     def sold(self) -> np.ndarray:
         """(S,) bool, stores with a day of more sales than reversals: others teach nothing."""
         return (self.y > 0).any(axis=1)
+
+    @cached_property
+    def without_closures(self) -> np.ndarray:
+        """(S, D) `y` with long closures that had ended by the last day as nan."""
+        return mask_closures(self.y)
 
     @cached_property
     def partner(self) -> np.ndarray:

@@ -13,12 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lifemiles_forecasting.core.base import fit_base
-from lifemiles_forecasting.core.features import (
-    CLOSURE_ACTIVITY,
-    CLOSURE_DAYS,
-    MIN_HISTORY,
-    mean_seen,
-)
+from lifemiles_forecasting.core.closures import CLOSURE_ACTIVITY, CLOSURE_DAYS
+from lifemiles_forecasting.core.features import MIN_HISTORY, mean_seen
 from lifemiles_forecasting.core.series import Series
 
 USUAL_DAYS = 91  # days before the silence that say what was usual

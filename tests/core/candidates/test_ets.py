@@ -19,7 +19,7 @@ from lifemiles_forecasting.core.candidates.ets import (
     WARM_UP,
     ets,
 )
-from lifemiles_forecasting.core.features import mask_closures
+from lifemiles_forecasting.core.closures import mask_closures
 from lifemiles_forecasting.core.series import Series
 from lifemiles_forecasting.core.synthetic import describe, generate_series, with_values
 

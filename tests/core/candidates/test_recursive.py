@@ -26,8 +26,9 @@ from lifemiles_forecasting.core.candidates.recursive import (
     WEEKS,
     Steps,
 )
+from lifemiles_forecasting.core.closures import mask_closures
 from lifemiles_forecasting.core.config import CatBoostSettings
-from lifemiles_forecasting.core.features import DEAD_SHARE, MIN_HISTORY, mask_closures
+from lifemiles_forecasting.core.features import DEAD_SHARE, MIN_HISTORY
 from lifemiles_forecasting.core.rows import CLIP, YEARLY, YEARLY_DAYS
 from lifemiles_forecasting.core.series import Series
 from lifemiles_forecasting.core.synthetic import generate_series, with_values

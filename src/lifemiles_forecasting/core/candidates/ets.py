@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from lifemiles_forecasting.core.features import mask_closures
 from lifemiles_forecasting.core.series import Series
 
 ALPHAS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)  # how fast the level follows, per day
@@ -29,7 +28,7 @@ def ets(history: Series, horizon: int) -> np.ndarray:
     Returns:
         (S, horizon) target units, never negative; nan for a store of fewer than MIN_DAYS days.
     """
-    y = mask_closures(history.y)[:, -SPAN:]
+    y = history.without_closures[:, -SPAN:]
     weekday = history.weekday(horizon)
     known, ahead = weekday[: len(history.dates)][-SPAN:], weekday[len(history.dates) :]
     level, week = _initial(y, known)

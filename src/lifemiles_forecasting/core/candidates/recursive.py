@@ -19,7 +19,6 @@ from lifemiles_forecasting.core.features import (
     MIN_HISTORY,
     SPANS,
     date_features,
-    mask_closures,
     mean_seen,
     old_enough,
     partner_mean,
@@ -75,7 +74,7 @@ class Steps:
             horizon: days ahead.
             yearly: with the features that need a second year; by default where there is one.
         """
-        masked = mask_closures(history.y)
+        masked = history.without_closures
         scale = np.nan_to_num(mean_seen(masked[:, -SPANS[-1] :], 1))
         unit = np.where(scale > 0, scale, 1.0)[:, None]
         days = np.arange(history.dates[0], history.origin + 1 + horizon)
