@@ -39,7 +39,7 @@ from lifemiles_forecasting.core.rows import features_at
 from lifemiles_forecasting.core.series import Series
 from lifemiles_forecasting.core.tasks import pooled_forecast
 
-FORMAT = 2
+FORMAT = 3
 RECIPE, ARRAYS = "fleet.json", "arrays.npz"
 STORES, EVENTS, ERRORS = "stores.parquet", "events.parquet", "errors.parquet"
 
