@@ -3,7 +3,9 @@
 import gzip
 import hashlib
 import json
+import os
 import re
+import signal
 import socket
 import time
 import urllib.request
@@ -319,7 +321,12 @@ def test_viz_serves_the_pipeline_and_previews_on_loopback(trained, tmp_path):
     with (
         log.open("w") as sink,
         Popen(
-            command, cwd=trained.project.folder, env=environment, stdout=sink, stderr=STDOUT
+            command,
+            cwd=trained.project.folder,
+            env=environment,
+            stdout=sink,
+            stderr=STDOUT,
+            start_new_session=True,
         ) as server,
     ):
         try:
@@ -336,7 +343,7 @@ def test_viz_serves_the_pipeline_and_previews_on_loopback(trained, tmp_path):
             figure = json.loads(answer(f"{api}/nodes/{names['figure_candidates']}", server, log))
             assert figure["preview"]["data"]
         finally:
-            server.terminate()
+            os.killpg(server.pid, signal.SIGTERM)  # the server is a child of the command
 
 
 def is_free(port):
