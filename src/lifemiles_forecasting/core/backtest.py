@@ -78,6 +78,11 @@ def _judged(study: Study, origins: tuple[int, ...]) -> np.ndarray:
     return np.repeat(np.stack(old, axis=1), study.horizon, axis=1)
 
 
+def _judged_truth(study: Study, origins: tuple[int, ...]) -> np.ndarray:
+    """(S, N) `_truth`, nan on days that nobody is judged by."""
+    return np.where(_judged(study, origins), _truth(study, origins), np.nan)
+
+
 def _choose(study: Study, fits: Fits, sizes: list[Variant], k: int) -> Variant:
     """The size for window k: of smallest error on the windows before it; the first for window 0."""
     origins = study.windows[:k]
@@ -87,8 +92,7 @@ def _choose(study: Study, fits: Fits, sizes: list[Variant], k: int) -> Variant:
         [np.concatenate([fits.by[v, o].forecast for o in origins], axis=1) for v in sizes]
     )
     pool = study.attempted_at(study.windows[k]) & ~fits.failed(study.series.store_ids)
-    truth = np.where(_judged(study, origins), _truth(study, origins), np.nan)
-    return sizes[best_size(truth[pool], y_hat[:, pool])]
+    return sizes[best_size(_judged_truth(study, origins)[pool], y_hat[:, pool])]
 
 
 def run(study: Study) -> Backtest:
@@ -215,7 +219,7 @@ def _no_worse(study: Study, fits: Fits, y_hat: dict, earlier: tuple[int, ...]) -
     pool = _judges(study, fits, earlier)
     own = [name for name in study.settings.candidates if name in fitting.LOCAL]
     y_hats = _stack(y_hat, (*own, "base"), earlier)[:, pool]
-    truth = np.where(_judged(study, earlier), _truth(study, earlier), np.nan)[pool]
+    truth = _judged_truth(study, earlier)[pool]
     return {name: share_no_worse(truth, y_hats[k], y_hats[-1]) for k, name in enumerate(own)}
 
 
