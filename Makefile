@@ -100,7 +100,7 @@ bench-autogluon: .venv-autogluon/.installed  ## make the large environment of Au
 	$(MAKE) bench
 
 bench-speed: $(STAMP) .venv-peers/.installed  ## measure again how fast reading, training and tracking are
-	python benchmarks/run.py reading rows scale tracking
+	python benchmarks/run.py reading rows scale slope tracking
 	python benchmarks/guard.py
 
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -18,7 +18,7 @@ READERS = Path(__file__).parent / "readers"
 ROWS, MONTHS, TURNS = 8_900_000, 12, 3
 MANY = ((5_000_000, 6), (20_000_000, 24), (50_000_000, 60))  # rows and files
 STORES, DAYS = 1_115, 942
-SLOPE, SLOPE_DAYS = (250, 10_000), 900
+SLOPE, MOST_STORES, SLOPE_DAYS = (250, 1_000, 4_000), 10_000, 900
 
 COLUMNS_OF_ROW = """
     printf('%08d', (random() * 100000)::int) AS "Membership Number",
@@ -229,8 +229,13 @@ def training(folder: Path) -> str:
 
 
 def slope(folder: Path) -> str:
-    """Full runs over few and over many stores; `training` lies between."""
+    """Full runs over few and over many stores."""
     return slope_table({stores: full_run(folder, stores, SLOPE_DAYS) for stores in SLOPE})
+
+
+def most_stores(folder: Path) -> str:
+    """A full run over as many stores as one machine is meant for."""
+    return slope_table({MOST_STORES: full_run(folder, MOST_STORES, SLOPE_DAYS)})
 
 
 def slope_table(runs: dict[int, dict[str, Any]]) -> str:

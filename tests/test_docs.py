@@ -83,7 +83,7 @@ NOT_RUN = {
     r"make lock": "asks the package registry",
     r"make audit": "asks the package registry and an advisory database",
     r"make bench": "an environment of its own, and an hour",
-    r"make bench-speed": "half an hour",
+    r"make bench-speed": "three quarters of an hour",
 }
 
 
