@@ -64,7 +64,7 @@ def test_another_format_is_refused(fleet):
     files = fleet.to_files()
     recipe = json.loads(files["fleet.json"]) | {"format": 99}
     files["fleet.json"] = json.dumps(recipe).encode()
-    with pytest.raises(InputError, match="a fleet model of another format; expected format 3"):
+    with pytest.raises(InputError, match="a fleet model of another format; expected format 4"):
         FleetModel.from_files(files)
 
 

@@ -136,3 +136,41 @@ def test_another_question_than_that_of_the_champion_is_refused(kept):
     fewer = small_settings(candidates=("base", "direct"))
     with pytest.raises(ConfigError, match=r"found candidates \['base', 'direct'\] and a champion"):
         retraining.check_same(kept, "billings", HORIZON, fewer)
+
+
+def test_models_that_are_kept_keep_their_own_features(anew):
+    """Those trained anew may have others: a second year has begun, or the plan has changed."""
+    study, result = anew
+    final, _ = fleets(study, result)
+    name = "local_catboost"
+    kept, new = (next(s for s in final.own[name] if (s in STORES) == chosen) for chosen in (0, 1))
+    model = final.own[name][kept]
+    others = ("event:Gone", *model.features[1:])  # as if one event had been dropped from the plan
+    renamed = dataclasses.replace(model, features=others)
+    mixed = dataclasses.replace(final, own={name: {kept: renamed, new: final.own[name][new]}})
+    back = FleetModel.from_files(mixed.to_files())
+    assert back.own[name][kept].features == others
+    assert back.own[name][new].features == final.own[name][new].features
+    ours, theirs = (fleet.blend(study.series) for fleet in (mixed, back))
+    np.testing.assert_array_equal(theirs, ours)
+
+
+def test_the_recipe_tells_all_features_of_a_kind_of_own_models(anew, kept):
+    """What is learned of planned events is looked for there."""
+    study, result = anew
+    name = "local_catboost"
+    store = next(one for one in kept.final.own[name] if one not in STORES)
+    model = kept.final.own[name][store]
+    known = dataclasses.replace(model, features=("event:Gone", *model.features[1:]))
+    own = {**kept.final.own, name: {**kept.final.own[name], store: known}}
+    before = dataclasses.replace(kept, final=dataclasses.replace(kept.final, own=own))
+    study = dataclasses.replace(study, kept=before)
+    final = fleet_of_run(
+        study,
+        result,
+        study.series,
+        recipe_of(study, result, "billings", DataSettings(columns={})),
+        no_events(),
+    )
+    assert final.event_features == {"event:Gone"}
+    assert set(model.features) <= set(final.recipe["features"][name])

@@ -39,7 +39,7 @@ from lifemiles_forecasting.core.rows import features_at
 from lifemiles_forecasting.core.series import Series
 from lifemiles_forecasting.core.tasks import pooled_forecast
 
-FORMAT = 3
+FORMAT = 4
 RECIPE, ARRAYS = "fleet.json", "arrays.npz"
 STORES, EVENTS, ERRORS = "stores.parquet", "events.parquet", "errors.parquet"
 
@@ -50,9 +50,10 @@ class FleetModel:
 
     Attributes:
         recipe: `target, horizon, trained_until` (ISO date), `candidates`, `sizes` (by learner),
-            `features` (names, by learner), `holidays` (`HolidaySettings` as JSON), `whole`
-            (whether the pooled models saw every store) and what classes of stores go by:
-            `min_samples, dormant_days, intermittent_zero_share`.
+            `features` (names, by learner; of a store's own models those of all stores together),
+            `holidays` (`HolidaySettings` as JSON), `whole` (whether the pooled models saw every
+            store) and what classes of stores go by: `min_samples, dormant_days,
+            intermittent_zero_share`.
         history: every store of the data, up to the day of training.
         pooled_rows: (S,) bool, the stores that the pooled models see; all where `whole`.
         modelled: (S,) bool, the stores whose own models stand.
@@ -212,7 +213,7 @@ class FleetModel:
             for name in recipe.pop("pooled")
         }
         own: dict[str, Mapping[str, Model]] = {
-            name: _OwnModels(files[f"{name}.parquet"], name, features[name])
+            name: _OwnModels(files[f"{name}.parquet"], name)
             for name in LOCAL
             if f"{name}.parquet" in files
         }
@@ -233,27 +234,33 @@ class FleetModel:
 class _OwnModels(Mapping[str, Model]):
     """Models of single stores, each parsed when it is asked for."""
 
-    def __init__(self, packed: bytes, name: str, features: tuple[str, ...]) -> None:
+    def __init__(self, packed: bytes, name: str) -> None:
         table = _frame(packed)
-        self._blobs = dict(zip(table[c.STORE_ID], table["model"], strict=True))
-        self._name, self._features = name, features
+        values = zip(table["model"], table["features"], strict=True)
+        self._name, self._packed = name, dict(zip(table[c.STORE_ID], values, strict=True))
 
     def __getitem__(self, store_id: str) -> Model:
-        blob = self._blobs[store_id]
-        return load_ridge(blob) if self._name == "ridge" else load_catboost(blob, self._features)
+        blob, features = self._packed[store_id]
+        return load_ridge(blob) if self._name == "ridge" else load_catboost(blob, tuple(features))
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._blobs)
+        return iter(self._packed)
 
     def __len__(self) -> int:
-        return len(self._blobs)
+        return len(self._packed)
 
 
 def _packed(models: Mapping[str, Model]) -> bytes:
-    """A parquet file of `store_id, model` (the model in its own format), sorted by store."""
+    """A parquet file of `store_id, model, features`, sorted by store.
+
+    Models are in their own format. Those that are kept may know other features than newer ones.
+    """
     ids = sorted(models)
-    frame = pd.DataFrame({c.STORE_ID: ids, "model": [models[store].dump() for store in ids]})
-    return _parquet(frame)
+    packed = {
+        "model": [models[store].dump() for store in ids],
+        "features": [list(models[store].features) for store in ids],
+    }
+    return _parquet(pd.DataFrame({c.STORE_ID: ids, **packed}))
 
 
 def _parquet(frame: pd.DataFrame) -> bytes:

@@ -54,7 +54,7 @@ def fleet_of_run(
     weights[row] = result.weights
     pooled, own = _models(study, result, cutoff)
     features = {name: list(model.features) for name, model in pooled.items()}
-    features |= {name: list(next(iter(some.values())).features) for name, some in own.items()}
+    features |= {name: _all_features(some) for name, some in own.items()}
     full = {
         **recipe,
         "trained_until": str(known.origin),
@@ -105,6 +105,12 @@ def _models(
             used |= {str(ids[s]): m for s, m in models.items() if weight[s] > 0}
             own |= {name: used} if used else {}
     return pooled, own
+
+
+def _all_features(models: Mapping[str, Model]) -> list[str]:
+    """What any of a kind of stores' own models has learned; those that are kept may differ."""
+    known = {model.features for model in models.values()}
+    return list(dict.fromkeys(name for features in sorted(known) for name in features))
 
 
 def _kept_models(study: Study, name: str, cutoff: int) -> dict[str, Model]:
