@@ -8,6 +8,7 @@ from fits_in_memory import FitsInMemory
 from lifemiles_forecasting.core import backtest
 from lifemiles_forecasting.core.base import fit_base
 from lifemiles_forecasting.core.features import SHRINK_DAYS
+from lifemiles_forecasting.core.intervals import PRIOR_DAYS, YOUNG_DAYS
 from lifemiles_forecasting.core.study import build_study, prepare
 from lifemiles_forecasting.core.synthetic import generate_series, small_settings
 
@@ -50,6 +51,25 @@ def study(made, make_study):
 @pytest.fixture(scope="session")
 def result(study):
     return backtest.run(study)
+
+
+@pytest.fixture(scope="session")
+def slow_spread():
+    """A function from days (a column per store) and partners to `day` and `level` by store."""
+
+    def spread(past, partner):
+        recent, partner = past.iloc[-364:], pd.Series(partner, past.columns)
+        days, level = recent.count(), recent.mean().fillna(0.0)
+        deviation = recent.std(ddof=0).fillna(0.0)
+        variation = (deviation / level)[(days >= YOUNG_DAYS) & (level > 0)]
+        everyone = variation.mean() if len(variation) else 1.0
+        by_partner = variation.groupby(partner.reindex(variation.index)).mean()
+        usual = partner.map(by_partner).astype(float).fillna(everyone) * level
+        mixed = (days * deviation**2 + PRIOR_DAYS * usual**2) / (days + PRIOR_DAYS)
+        day = deviation.where(days >= YOUNG_DAYS, np.sqrt(mixed))
+        return pd.DataFrame({"day": day, "level": level})
+
+    return spread
 
 
 def _slow_sensitivity(frame, store, partner):

@@ -346,3 +346,65 @@ def test_seconds_are_told_by_candidate(result):
     assert min(result.fits.spent.values()) > 0
     # a store's seconds hold its share of every pooled fit
     assert sum(result.fits.spent.values()) <= result.fits.seconds.sum() * 1.01
+
+
+# --- a short history, in which learners have nothing to say of the oldest window
+
+
+def told_by(windows):
+    """Forecasts by candidate and window, nan where it has none of any store."""
+    values = {"base": (1, 1, 1, 1), **windows}
+    return {
+        (name, origin): np.full((3, 2), 1.0 if told else np.nan)
+        for name, row in values.items()
+        for origin, told in enumerate(row)
+    }
+
+
+@pytest.mark.parametrize(
+    ("direct", "ridge", "first"),
+    [
+        ((1, 1, 1, 1), (1, 1, 1, 1), 0),
+        ((0, 1, 1, 1), (1, 1, 1, 1), 1),
+        ((0, 1, 1, 1), (0, 0, 1, 1), 2),
+        ((0, 1, 1, 1), (0, 0, 0, 0), 1),  # one that never has any is not waited for
+        ((1, 0, 1, 1), (1, 1, 1, 1), 2),
+        ((0, 0, 0, 0), (0, 0, 0, 0), 0),
+    ],
+)
+def test_candidates_are_compared_over_the_windows_that_all_have_forecast(direct, ridge, first):
+    y_hat = told_by({"direct": direct, "ridge": ridge})
+    found = backtest._told(y_hat, ("base", "direct", "ridge"), (0, 1, 2, 3))
+    assert found == tuple(range(first, 4))
+
+
+@pytest.fixture(scope="module")
+def short(make_study):
+    """Four windows; `direct` has no forecast of the first, and `ridge` has too few rows for any."""
+    series = generate_series(n_stores=20, n_days=120, noise=0.2).series
+    study = make_study(series, candidates=("base", "direct", "ridge"), n_windows=3)
+    return study, backtest.run(study)
+
+
+def test_a_window_too_early_for_a_learner_does_not_cost_it_its_weight(short):
+    study, result = short
+    direct = [np.isfinite(result.y_hat["direct", o]).all(axis=1).any() for o in study.windows]
+    assert direct == [False, True, True, True]
+    from_the_start = np.isfinite(study.series.y[:, 0]) & study.attempted_at(study.windows[-1])
+    assert from_the_start.any()
+    assert (result.weights[from_the_start, 1] > 0.2).all()
+
+
+def test_a_candidate_that_could_not_be_tested_is_told(short):
+    said = [(one.subject, one.warning) for one in backtest.notices(*short)]
+    assert said == [("ridge", backtest.TOO_EARLY)]
+
+
+def test_intervals_come_from_windows_that_were_combined(study, result):
+    """Of the oldest one there is only the base, which errs more than what is handed out."""
+    assert len(study.windows) > 2
+    fitted = backtest.calibrate(study, result.y_hat, study.windows[:-1])
+    later = backtest.calibrate(study, result.y_hat, study.windows[1:-1])
+    np.testing.assert_array_equal(fitted.distance, later.distance)
+    alone = backtest.calibrate(study, result.y_hat, study.windows[:1])
+    assert (alone.distance != 0).any()

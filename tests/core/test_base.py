@@ -173,6 +173,8 @@ def slow_partner(mates):
     weeks, squares = [slow_week(days) for days in mates], slow_squares(mates)
     common = slow_common(weeks)
     common = common if common.any() else np.ones(7)
+    seen = {weekday for days in mates for _, weekday, _ in days}
+    common = [ratio if day in seen else 1.0 for day, ratio in enumerate(common)]
     prior = slow_prior(squares)
     noise = [slow_noise(days, one, prior) for days, one in zip(mates, squares, strict=True)]
     spread = slow_spread(mates, noise)
@@ -500,3 +502,14 @@ def test_a_long_closure_moves_neither_level_nor_week_once_it_has_ended():
     np.testing.assert_allclose(after, before, rtol=0.03)
     shut = fit_base(reopened.until(270), 28).forecast()
     assert shut.mean() < 0.3 * before.mean()
+
+
+def test_partner_of_one_day_has_no_week_yet():
+    """Weekdays that nobody has seen are like the others, not closed: 100 once is 100 a day."""
+    made = generate_series(n_stores=4, n_days=220).series
+    y = np.full(made.y.shape, 100.0)
+    y[0, :-1] = np.nan
+    stores = made.stores.assign(**{c.PARTNER_CODE: ["new", "old", "old", "old"]})
+    base = fit_base(Series(y, made.dates, stores), 28)
+    np.testing.assert_allclose(base.profile[0], 1.0)
+    np.testing.assert_allclose(base.forecast()[0], 100.0)

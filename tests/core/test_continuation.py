@@ -114,3 +114,18 @@ def test_days_between_that_are_missing_are_refused():
     with pytest.raises(InputError, match=message):
         continued(part("2017-01-01", 60), part("2017-03-03", 5), RULES)
     assert len(continued(part("2017-01-01", 60), part("2017-03-02", 5), RULES).dates) == 65
+
+
+def test_what_newer_files_do_not_say_of_a_store_is_known(rows):
+    """Without the country a store would lose its holidays."""
+    told = rows.assign(
+        labels=[LABEL_BREAK.join(["Partner", f"Store {i}", "Colombia", "Cali"]) for i in rows.index]
+    )
+    newer = between(rows, 100).assign(labels=LABEL_BREAK.join(["New name", "", "", ""]))
+    found = continued(read(between(told, 0, 120)), read(newer), RULES).stores
+    assert set(found[c.COUNTRY]) == {"Colombia"}
+    assert set(found[c.CITY]) == {"Cali"}
+    assert found[c.STORE_NAME].str.startswith("Store ").all()
+    recent = set(read(newer).stores[c.STORE_ID])
+    assert set(found[c.PARTNER_NAME][found[c.STORE_ID].isin(recent)]) == {"New name"}
+    assert set(found[c.PARTNER_NAME][~found[c.STORE_ID].isin(recent)]) == {"Partner"}

@@ -90,7 +90,7 @@ def judge(chain, errors):
     return judged
 
 
-def test_backtest_errors_equal_plain_pandas(study, result):
+def test_backtest_errors_equal_plain_pandas(study, result, slow_spread):
     found = drift.backtest_errors(study, result).set_index([c.STORE_ID, c.ORIGIN, "days"])
     rows = backtest.to_frame(study, result)
     rows = rows[rows[c.CANDIDATE] == "blend"]
@@ -99,7 +99,7 @@ def test_backtest_errors_equal_plain_pandas(study, result):
     y.index = y.index.astype("datetime64[ns]")
     measured = 0
     for (store, origin), window in rows.groupby([c.STORE_ID, c.ORIGIN]):
-        unit = y.loc[:origin, store].iloc[-364:].std(ddof=0)
+        unit = slow_spread(y.loc[:origin], study.series.partner).loc[store, "day"]
         if unit == 0:
             continue
         for days in (7, 14):

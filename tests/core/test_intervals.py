@@ -1,6 +1,7 @@
 """Intervals: do they cover what they claim, and stay in order, on errors of every shape."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from lifemiles_forecasting.core.intervals import (
     Spread,
     bounds,
 )
+from lifemiles_forecasting.core.series import Series
 from lifemiles_forecasting.core.synthetic import generate_series
 
 
@@ -89,6 +91,32 @@ def test_nothing_to_calibrate_on_gives_no_width():
     assert (fitted.distance == 0).all()
 
 
+def test_days_that_are_forecast_to_be_zero_teach_the_others_nothing():
+    """They have no interval, so their errors of exactly 0 would only make the others narrow."""
+    rng = np.random.default_rng(3)
+    y, forecast, spread = window(rng, 400, 14, "normal")
+    closed = np.array(forecast), np.array(y)
+    for values in closed:
+        values[:, 6::7] = 0.0
+        values[:130] = 0.0
+    told = np.where(closed[0] > 0, y, np.nan)
+    fitted = Intervals.fit([(closed[1], closed[0], spread)])
+    expected = Intervals.fit([(told, forecast, spread)])
+    np.testing.assert_array_equal(fitted.distance, expected.distance)
+
+
+def test_store_that_opened_yesterday_has_a_width():
+    made = generate_series(n_stores=12, n_days=200, noise=0.5).series
+    y = made.y.copy()
+    y[0] = np.nan
+    y[0, -1] = 100.0
+    young = Spread.of(Series(y, made.dates, made.stores))
+    mates = (made.partner == made.partner[0]) & (np.isfinite(y).sum(axis=1) >= 56)
+    assert mates.any()
+    usual = np.mean(young.day[mates] / young.level[mates])
+    assert young.day[0] == pytest.approx(100 * usual * np.sqrt(14 / 15))
+
+
 def test_perfect_forecasts_give_no_width():
     y = np.full((50, 7), 4.0)
     fitted = Intervals.fit([(y, y, Spread(np.ones(50), np.full(50, 4.0)))])
@@ -118,13 +146,16 @@ def test_bounds_are_in_order_and_never_negative(data):
     assert (limits[forecast == 0] == 0).all()
 
 
-def test_spread_equals_pandas_free_loops():
-    series = generate_series(n_stores=9, n_days=420, noise=0.4).series
+@pytest.mark.parametrize("days", [1, 5, 40, 90, 230, 420])
+def test_spread_equals_plain_pandas(days, slow_spread):
+    series = generate_series(n_stores=24, n_days=420, noise=0.4).series.until(days)
     spread = Spread.of(series)
-    for store, row in enumerate(series.y):
-        recent = [value for value in row[-364:] if np.isfinite(value)]
-        assert spread.level[store] == pytest.approx(np.mean(recent))
-        assert spread.day[store] == pytest.approx(np.std(recent))
+    expected = slow_spread(pd.DataFrame(series.y.T), series.partner)
+    np.testing.assert_allclose(spread.level, expected["level"])
+    np.testing.assert_allclose(spread.day, expected["day"])
+
+
+def test_unit_grows_with_the_root_of_the_forecast():
     forecast = np.array([[0.0, 4.0]])
     unit = Spread(np.array([2.0]), np.array([1.0])).at(forecast)
     np.testing.assert_allclose(unit, [[2 * SHARE_FLOOR**0.5, 4.0]])

@@ -23,41 +23,48 @@ def measured(frames):
     return {(total.partner, total.country): total for total in totals(frames, most=100)}
 
 
-def spread_of(past, forecast):
+def unit_of(spread, forecast):
     """Unit of a store's error: its standard deviation, more on busy days. Plain Python."""
-    y = past.tail(364)
-    deviation, level = y.std(ddof=0), y.mean()
-    return [deviation * math.sqrt(max(f / level if level else f, 0.05)) for f in forecast]
+    level = spread["level"]
+    return [spread["day"] * math.sqrt(max(f / level if level else f, 0.05)) for f in forecast]
 
 
-def slow_window(frames, ids, origin):
+def spreads(frames, slow_spread, last):
+    """`day` and `level` of every store, from what is known on a day."""
+    known = frames.panel[frames.panel[c.DATE] <= last]
+    wide = known.pivot(index=c.DATE, columns=c.STORE_ID, values=c.Y)
+    partner = frames.stores.set_index(c.STORE_ID)[c.PARTNER_CODE]
+    return slow_spread(wide, partner.reindex(wide.columns).to_numpy())
+
+
+def slow_window(frames, slow_spread, ids, origin):
     """Errors and units of one window's total, store by store."""
     rows = frames.backtest
     rows = rows[(rows[c.CANDIDATE] == "blend") & (rows[c.ORIGIN] == origin)]
     error, squares = 0.0, 0.0
+    spread = spreads(frames, slow_spread, origin)
     for store in ids:
         mine = rows[rows[c.STORE_ID] == store].sort_values(c.DATE)
         if mine.empty:
             continue
-        past = frames.panel[(frames.panel[c.STORE_ID] == store) & (frames.panel[c.DATE] <= origin)]
         error = error + (mine[c.Y_HAT] - mine[c.Y]).to_numpy()
-        unit = spread_of(past.set_index(c.DATE)[c.Y], mine[c.Y_HAT])
+        unit = unit_of(spread.loc[store], mine[c.Y_HAT])
         squares = squares + np.square(unit)
     return error, np.sqrt(squares)
 
 
 @pytest.mark.parametrize("partner", [EVERY, "CJGRO"])
-def test_band_is_that_of_a_plain_version(frames, measured, partner):
+def test_band_is_that_of_a_plain_version(frames, measured, slow_spread, partner):
     stores = frames.stores
     ids = stores.loc[stores[c.PARTNER_CODE].eq(partner) | (partner == EVERY), c.STORE_ID]
     origins = sorted(frames.backtest[c.ORIGIN].unique())
-    parts = [slow_window(frames, ids, origin) for origin in origins]
+    parts = [slow_window(frames, slow_spread, ids, origin) for origin in origins]
     score = sorted(np.concatenate([np.abs(error) / unit for error, unit in parts]))
     squares, forecast = 0.0, 0.0
+    spread = spreads(frames, slow_spread, frames.panel[c.DATE].max())
     for store in ids:
         ahead = frames.forecasts[frames.forecasts[c.STORE_ID] == store].sort_values(c.DATE)
-        past = frames.panel[frames.panel[c.STORE_ID] == store].set_index(c.DATE)[c.Y]
-        squares = squares + np.square(spread_of(past, ahead[c.FORECAST]))
+        squares = squares + np.square(unit_of(spread.loc[store], ahead[c.FORECAST]))
         forecast = forecast + ahead[c.FORECAST].to_numpy()
     total = measured[partner, EVERY]
     assert total.days == len(score) == 84

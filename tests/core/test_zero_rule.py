@@ -93,3 +93,11 @@ def test_apply():
     applied = zero_rule.apply(forecast, closed, np.array([0.5, 0.0]))
     np.testing.assert_array_equal(applied, [[0, 0, 3], [0.4, np.nan, 1]])
     assert forecast[0, 0] == 5, "the input is as it was"
+
+
+@pytest.mark.parametrize(("days", "known"), [(1, False), (6, False), (27, False), (28, True)])
+def test_dust_floor_waits_for_four_weeks(days, known):
+    """A store of one sale has sold on each of its days, and is no regular one for that."""
+    history = series_of(np.r_[np.full(60 - days, np.nan), np.ones(days)])
+    floor = zero_rule.dust_floor(history, np.ones(1))
+    assert (floor > 0).tolist() == [known]

@@ -20,7 +20,7 @@ OK, SHORT, DORMANT, FALLBACK, FAILED = "ok", "short_history", "dormant", "fallba
 
 
 def final_intervals(study: Study, result: Backtest) -> Intervals:
-    """Calibrated on every window, the test included: there is nothing left to test."""
+    """Calibrated on the test window too: there is nothing left to test."""
     return calibrate(study, result.y_hat, study.windows)
 
 

@@ -19,6 +19,7 @@ NAMES = ("lower_80", "upper_80", "lower_95", "upper_95")
 # busier ones they took the coverage of both off target (73.7 % at 80 on the sample; apart 80.0 %).
 NOISE_EDGES = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0)
 MIN_POINTS = 200  # fewer errors than this and a group takes those of its noise class, then all
+YOUNG_DAYS, PRIOR_DAYS = 56, 14.0  # how far younger stores stray is partly told by older ones
 SHARE_FLOOR = 0.05  # a day's expected share of the level never shrinks its spread below this
 
 
@@ -27,7 +28,8 @@ class Spread:
     """How far a store strays, known at the origin.
 
     Attributes:
-        day: (S,) standard deviation over the last 364 days, target units.
+        day: (S,) standard deviation over the last 364 days, target units; of a store of less than
+            YOUNG_DAYS with PRIOR_DAYS days that stray as its partner's older stores do.
         level: (S,) mean over the same days.
     """
 
@@ -42,7 +44,9 @@ class Spread:
         count = np.maximum(seen.sum(1), 1)
         level = np.where(seen, y, 0.0).sum(1) / count
         squared = np.where(seen, (y - level[:, None]) ** 2, 0.0).sum(1) / count
-        return cls(np.sqrt(squared), level)
+        usual = (_usual_variation(squared, level, count, history.partner) * level) ** 2
+        told = (count * squared + PRIOR_DAYS * usual) / (count + PRIOR_DAYS)
+        return cls(np.sqrt(np.where(count < YOUNG_DAYS, told, squared)), level)
 
     def noise_class(self) -> np.ndarray:
         """(S,) 0 for the steadiest stores."""
@@ -53,6 +57,23 @@ class Spread:
         """(S, H) unit of error: busy days stray more than quiet ones, as the square root."""
         share = forecast / np.where(self.level > 0, self.level, 1.0)[:, None]
         return self.day[:, None] * np.sqrt(np.maximum(share, SHARE_FLOOR))
+
+
+def _usual_variation(
+    squared: np.ndarray, level: np.ndarray, days: np.ndarray, partner: np.ndarray
+) -> np.ndarray:
+    """(S,) mean coefficient of variation of the older stores of a store's partner.
+
+    Of all older stores where the partner has none, and 1 where there are none at all.
+    """
+    older = (days >= YOUNG_DAYS) & (level > 0)
+    variation = np.sqrt(squared) / np.where(older, level, 1.0)
+    everyone = variation[older].mean() if older.any() else 1.0
+    size = int(partner.max(initial=-1)) + 1
+    total = np.bincount(partner[older], variation[older], size)
+    count = np.bincount(partner[older], minlength=size)
+    usual = np.divide(total, count, out=np.full(size, everyone), where=count > 0)
+    return usual[partner]
 
 
 @dataclass(frozen=True)
@@ -72,12 +93,14 @@ class Intervals:
 
         Args:
             windows: for each its (S, H) values, (S, H) forecasts and the spread at its origin.
-                Days without a value (nan), or of stores that never strayed, are left out.
+                Days without a value (nan), or of stores that never strayed, are left out, and days
+                that are forecast to be 0, which have no interval: their errors of exactly 0 would
+                make those of the others too narrow.
         """
         errors, noise, week = [], [], []
         for y, forecast, spread in windows:
             unit = spread.at(forecast)
-            used = np.isfinite(y) & np.isfinite(forecast) & (unit > 0)
+            used = np.isfinite(y) & (forecast > 0) & (unit > 0)
             errors.append((y - forecast)[used] / unit[used])
             noise.append(np.broadcast_to(spread.noise_class()[:, None], y.shape)[used])
             week.append(np.broadcast_to(np.arange(y.shape[1]) // 7, y.shape)[used])

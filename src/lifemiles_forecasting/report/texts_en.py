@@ -180,6 +180,7 @@ TEXTS = {
     "candidate_window_average": "8-week average",
     "warning_own_models_worse_than_base": "worse than the base in most stores: no weight",
     "warning_candidate_failed": "could not be fitted: no weight",
+    "warning_candidate_without_test": "too little history to test it: no weight",
     "contents": "Contents",
     "filters": "Filters",
     "country": "Country",

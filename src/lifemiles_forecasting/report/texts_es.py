@@ -180,6 +180,7 @@ TEXTS = {
     "candidate_window_average": "promedio de 8 semanas",
     "warning_own_models_worse_than_base": "peor que la base en la mayoría de las tiendas: sin peso",
     "warning_candidate_failed": "no se pudo entrenar: sin peso",
+    "warning_candidate_without_test": "muy poca historia para probarlo: sin peso",
     "contents": "Contenido",
     "filters": "Filtros",
     "country": "País",
