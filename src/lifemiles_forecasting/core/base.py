@@ -6,10 +6,15 @@ Costs nothing, works from the first day on, and is what the learned models corre
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lifemiles_forecasting.core.partners import membership
 from lifemiles_forecasting.core.series import Series
+
+if TYPE_CHECKING:
+    from scipy.sparse import csc_array
 
 SPAN = 364  # days that the level and the profile look back on
 LEVEL_FORGETTING = 0.02  # per day
@@ -60,7 +65,7 @@ def _early_rate(y: np.ndarray, seen: np.ndarray, partner: np.ndarray) -> np.ndar
     later = seen & (age > 1)
     opened = seen.argmax(axis=1) > 0
     early = later & (age <= YOUNG_DAYS) & opened[:, None]
-    members = np.eye(partner.max() + 1)[partner]  # (S, partners)
+    members = membership(partner)
 
     def count(days: np.ndarray) -> np.ndarray:
         return members.T @ days.sum(axis=1).astype(float)
@@ -121,11 +126,13 @@ def fit_profile(history: Series) -> np.ndarray:
     """
     seen, y = _last_days(history)
     weekday = history.weekday()[-SPAN:]
-    members = np.eye(history.partner.max() + 1)[history.partner]  # (S, partners)
+    members = membership(history.partner)
     weight = _weights(y.shape[1], PROFILE_FORGETTING)
     own, expected = _shape(y, seen, weekday, weight)
-    partner = _ratio(members.T @ (own * expected), members.T @ expected)
+    mass = members.T @ expected
+    partner = _ratio(members.T @ (own * expected), mass)
     partner[~partner.any(axis=1)] = 1.0
+    partner[mass == 0] = 1.0  # a weekday that the partner has not had yet
     common = partner[history.partner]
     noise = _noise(y, seen, weekday, weight, own, members)
     known = (seen.sum(axis=1) >= ENOUGH_DAYS)[:, None] & (noise > 0)
@@ -168,7 +175,7 @@ def _noise(
     weekday: np.ndarray,
     weight: np.ndarray,
     own: np.ndarray,
-    members: np.ndarray,
+    members: csc_array,
 ) -> np.ndarray:
     """(S, 7) variance of each store's own ratio, from how its days scatter around it.
 
@@ -184,8 +191,9 @@ def _noise(
     square = np.where(counts, relative - members @ mean, 0.0) ** 2
     days = counts.sum(axis=1)
     scatter = _ratio(square @ weight, counts @ weight) * days / np.maximum(days - 7, 1)
-    told = members * (days >= ENOUGH_DAYS)[:, None]
-    prior = np.where(told.any(axis=0), _ratio(told.T @ scatter, told.sum(axis=0)), 1.0)
+    telling = (days >= ENOUGH_DAYS).astype(float)
+    stores = members.T @ telling
+    prior = np.where(stores > 0, _ratio(members.T @ (telling * scatter), stores), 1.0)
     scatter = (days * scatter + PRIOR_NOISE_DAYS * (members @ prior)) / (days + PRIOR_NOISE_DAYS)
     by_weekday = np.eye(7)[weekday]
     weeks, mass = seen @ by_weekday, seen @ (by_weekday * weight[:, None])
@@ -201,7 +209,7 @@ def _spread(
     weekday: np.ndarray,
     weight: np.ndarray,
     precision: np.ndarray,
-    members: np.ndarray,
+    members: csc_array,
 ) -> np.ndarray:
     """(partners,) variance of the true ratios of a partner's stores around their mean.
 

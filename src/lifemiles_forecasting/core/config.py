@@ -60,7 +60,7 @@ class DataSettings(Closed):
     date_floor: date = date(2000, 1, 1)
     transaction_types: tuple[str, ...] = ()  # empty: every type is billed
     max_quarantined_share: float = Field(0.05, ge=0, le=1)
-    dormant_days: int = Field(56, ge=28)
+    dormant_days: int = Field(56, ge=56)  # the zero rule goes by eight weeks
     intermittent_zero_share: float = Field(0.5, gt=0, le=1)
 
     @model_validator(mode="after")

@@ -12,6 +12,7 @@ from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.errors import InputError
 from lifemiles_forecasting.core.panel import DORMANT, INTERMITTENT, REGULAR, SHORT
 from lifemiles_forecasting.core.series import Series
+from lifemiles_forecasting.core.transactions import LABELS
 
 
 def continued(known: Series, newer: Series, rules: Mapping[str, Any]) -> Series:
@@ -62,9 +63,17 @@ def _laid_out(series: Series, stores: pd.DataFrame, dates: np.ndarray) -> np.nda
 
 
 def _stores(known: pd.DataFrame, newer: pd.DataFrame) -> pd.DataFrame:
-    """A row per store of either, the newer one where there are two, sorted by id."""
+    """A row per store of either, the newer one where there are two, sorted by id.
+
+    What the newer one does not say is known: newer files may be without a country, say, and
+    without it the store would have no holidays.
+    """
     both = pd.concat([newer, known], ignore_index=True)
-    return both.drop_duplicates(c.STORE_ID).sort_values(c.STORE_ID, ignore_index=True)
+    stores = both.drop_duplicates(c.STORE_ID).sort_values(c.STORE_ID, ignore_index=True)
+    names = [name for name in LABELS if name in both]
+    said = both.groupby(c.STORE_ID)[names].first()
+    stores[names] = said.reindex(stores[c.STORE_ID]).to_numpy(object)
+    return stores
 
 
 def _described(series: Series, newer: Series, rules: Mapping[str, Any]) -> pd.DataFrame:

@@ -142,10 +142,7 @@ class EventDays:
         feature = feature_names(events, learned)
         own = tuple(sorted(set(feature)))
         values = _laid_out(events, pd.Index(own).get_indexer(feature), stores.iloc[first], days)
-        rare = events[feature == OTHERS]
-        concerned = matches(rare, stores)
-        names = rare[c.NAME].to_numpy(object)[concerned[0]]
-        shared = {name: len(set(concerned[1][names == name])) for name in dict.fromkeys(names)}
+        shared = _concerned(events[feature == OTHERS], stores)
         return cls(own + TIMING, values, group, shared)
 
     def of_days(self, window: slice) -> np.ndarray:
@@ -188,6 +185,13 @@ def _laid_out(
     return values
 
 
+def _concerned(events: pd.DataFrame, stores: pd.DataFrame) -> dict[str, int]:
+    """How many stores each name concerns, in the order in which the names are met."""
+    row, store = matches(events, stores)
+    both = pd.DataFrame({c.NAME: events[c.NAME].to_numpy(object)[row], c.STORE_ID: store})
+    return both.groupby(c.NAME, sort=False)[c.STORE_ID].nunique().to_dict()
+
+
 def notices(
     events: pd.DataFrame, stores: pd.DataFrame, known: np.ndarray, horizon: int
 ) -> list[Notice]:
@@ -203,18 +207,17 @@ def notices(
         Warnings of partners and stores that are not in the data, and of events on days ahead that
         no store had before.
     """
-    row, store = matches(events, stores)
-    lost = events[~np.isin(np.arange(len(events)), row)]
+    row, _ = matches(events, stores)
+    matched = np.isin(np.arange(len(events)), row)
+    lost = events[~matched]
     foreign = (lost[c.PARTNER_CODE] != "") & ~lost[c.PARTNER_CODE].isin(stores[c.PARTNER_CODE])
     ids = (lost[c.PARTNER_CODE] + "_" + lost[c.STORE_CODE]).str.removeprefix("_")
     found = [(name, UNKNOWN_PARTNER, 0) for name in lost[c.PARTNER_CODE][foreign]]
     found += [(name, UNKNOWN_STORE, 0) for name in ids[~foreign]]
-    names = events[c.NAME].to_numpy(object)[row]
     start, end = (events[day].to_numpy().astype("datetime64[D]") for day in SPAN)
-    ahead = ((end > known[-1]) & (start <= known[-1] + horizon))[row]
-    seen = set(names[((end >= known[0]) & (start <= known[-1]))[row]])
-    for name in np.unique(names[ahead]):
+    ahead = (end > known[-1]) & (start <= known[-1] + horizon)
+    seen = set(events[c.NAME][matched & (end >= known[0]) & (start <= known[-1])])
+    for name, concerned in sorted(_concerned(events[ahead], stores).items()):
         if name not in seen:
-            concerned = len(np.unique(store[ahead & (names == name)]))
             found.append((name, WITHOUT_PAST, concerned))
     return [Notice(name, STAGE, warning, n) for name, warning, n in dict.fromkeys(found)]

@@ -11,6 +11,7 @@ import numpy as np
 
 from lifemiles_forecasting.core.base import Base, fit_base, fit_level
 from lifemiles_forecasting.core.calendar import Calendar
+from lifemiles_forecasting.core.partners import membership
 from lifemiles_forecasting.core.series import Series
 
 SPANS = (7, 14, 28, 91, 182, 364)
@@ -68,10 +69,10 @@ def _tail(y: np.ndarray, days: int) -> np.ndarray:
 
 def partner_mean(values: np.ndarray, partner: np.ndarray) -> np.ndarray:
     """Mean over the stores of each partner, handed back to the stores; axis 0 is stores."""
-    members = np.eye(partner.max() + 1)[:, partner]  # (partners, S)
+    members = membership(partner)
     flat = values.reshape(len(values), -1)
     seen = np.isfinite(flat)
-    total, count = members @ np.where(seen, flat, 0.0), members @ seen
+    total, count = members.T @ np.where(seen, flat, 0.0), members.T @ seen.astype(float)
     mean = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
     return mean[partner].reshape(values.shape)
 

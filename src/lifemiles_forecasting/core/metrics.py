@@ -76,8 +76,9 @@ def r2(y: np.ndarray, y_hat: np.ndarray, *, history: np.ndarray | None = None) -
         return np.full(y.shape[:-1], np.nan)
     residual = np.square(y_hat - y).sum(axis=-1)
     spread = np.square(y - y.mean(axis=-1, keepdims=True)).sum(axis=-1)
-    explained = 1 - _ratio(residual, spread)
-    return np.where(spread > 0, explained, np.where(residual > 0, 0.0, 1.0))
+    varies = np.ptp(y, axis=-1) > 0  # the mean of equal days may differ from them in its last bit
+    explained = 1 - _ratio(residual, np.where(varies, spread, 0.0))
+    return np.where(varies, explained, np.where(residual > 0, 0.0, 1.0))
 
 
 @metric

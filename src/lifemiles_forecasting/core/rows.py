@@ -76,7 +76,8 @@ def _known(series: Series, origin: int, horizon: int) -> np.ndarray:
 def _kept(stores: np.ndarray, turn: int, horizon: int, every: int) -> np.ndarray:
     """(stores, horizon) bool: one day of the horizon in `every`, in turn over origins and stores.
 
-    Every store keeps every origin, and over the origins every day of the horizon.
+    Every store keeps every origin, and over the origins every day of the horizon, as long as
+    `every` is not above the horizon.
     """
     return (np.arange(horizon) + stores[:, None] + turn) % every == 0
 

@@ -10,6 +10,7 @@ WEEKS = 8
 CHANCE = 0.01  # a silent weekday is closed when chance would explain it less often than this
 DUST = 0.1  # of the store's level; a smaller forecast of a regular store is 0
 REGULAR_SHARE = 0.9  # a store that sells on so many of its open days never sells dust
+MIN_DAYS = 28  # of fewer days nobody can tell which weekdays are closed
 
 
 def closed_days(history: Series, horizon: int) -> np.ndarray:
@@ -30,12 +31,16 @@ def closed_days(history: Series, horizon: int) -> np.ndarray:
 
 
 def dust_floor(history: Series, level: np.ndarray) -> np.ndarray:
-    """(S,) forecasts below this are 0, target units; 0 for stores that do sell little at times."""
+    """(S,) forecasts below this are 0, target units.
+
+    0 for stores that do sell little at times, or of which too few days are known.
+    """
     sold, seen = _recent(history)
     closed = ~sold.any(axis=1)
     open_seen = np.where(closed[:, None, :], False, seen)
     rate = sold.sum(axis=(1, 2)) / np.maximum(open_seen.sum(axis=(1, 2)), 1)
-    return np.where(rate >= REGULAR_SHARE, DUST * level, 0.0)
+    known = seen.sum(axis=(1, 2)) >= MIN_DAYS
+    return np.where(known & (rate >= REGULAR_SHARE), DUST * level, 0.0)
 
 
 def apply(forecast: np.ndarray, closed: np.ndarray, floor: np.ndarray) -> np.ndarray:
