@@ -237,6 +237,18 @@ def test_input_error_names_the_missing_column(header, target, message):
         resolve_columns(header, "a.csv", DATA, target)
 
 
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_input_error_shows_nothing_of_a_row_where_the_header_should_be(separator):
+    row = ["00000900", "CJFRE", "Fresh", "2017-03-01", "1"]
+    cells = row if separator == "," else [separator.join(row)]
+    with pytest.raises(
+        InputError, match=r"a first line in a\.csv with none of the names"
+    ) as caught:
+        resolve_columns(cells, "a.csv", DATA, "billings")
+    assert f"({len(cells)} cells); expected the header there" in str(caught.value)
+    assert not any(cell in str(caught.value) for cell in row[:-1])
+
+
 def test_a_transaction_type_is_required_only_when_types_are_configured():
     why = "expected it, because data_processing.transaction_types names some"
     with pytest.raises(InputError, match=f"no column 'Transaction Type'.*{why}"):

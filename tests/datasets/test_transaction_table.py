@@ -156,6 +156,22 @@ def test_input_error_without_password_when_the_database_lets_nobody_in(postgres,
     assert "Wr0ng" not in str(caught.value) + str(dataset) + repr(dataset)
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql+psycopg://u:SECRETPW@127.0.0.1/sales",
+        "postgresql://u:SEC@RETPW@127.0.0.1/sales",
+        "postgresql://u:SECRET%PW@127.0.0.1/sales",
+    ],
+)
+def test_input_error_without_password_when_the_address_is_none(tmp_path, address):
+    dataset = TransactionTableDataset(table="t", url=address)
+    with pytest.raises(InputError, match=r"an address of the database that cannot be") as caught:
+        outputs(mixed(["header_without_rows"]), tmp_path, dataset)
+    assert "expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE" in str(caught.value)
+    assert not any(part in str(caught.value) for part in ("SEC", "RETPW", "%PW"))
+
+
 def test_credentials_go_before_the_address_and_nothing_is_written():
     dataset = TransactionTableDataset(table="t", credentials={"url": "postgresql://a:b@c/d"})
     assert dataset.load()._url == "postgresql://a:b@c/d"

@@ -46,6 +46,14 @@ def _missing(found: Mapping[str, int], settings: DataSettings, target: str) -> t
     return ()
 
 
+def _is_header(header: Sequence[str], settings: DataSettings) -> bool:
+    """Whether any accepted name is in a line, whatever separates its cells."""
+    cells = {plain(cell.strip()) for cell in header}
+    for other in SEPARATORS:
+        cells.update(plain(cell.strip()) for cell in settings.separator.join(header).split(other))
+    return any(plain(name) in cells for names in settings.columns.values() for name in names)
+
+
 def resolve_columns(
     header: Sequence[str], file: str, settings: DataSettings, target: str
 ) -> dict[str, int]:
@@ -58,8 +66,15 @@ def resolve_columns(
         target: what is forecast; decides which columns are required.
 
     Raises:
-        InputError: a name stands twice in the header, or a required column is missing.
+        InputError: there is no header, a name stands twice in it, or a required column is missing.
     """
+    if not _is_header(header, settings):
+        # not shown: it may be a row, with a member number in it
+        raise InputError(
+            f"a first line in {file} with none of the names of columns ({len(header)} cells)",
+            "the header there",
+            "Add it, or the file's names of the columns to data_processing.columns.",
+        )
     twice = [name for name, times in Counter(header).items() if times > 1 and name]
     if twice:
         raise InputError(f"column {twice[0]!r} more than once in the header of {file}", "it once")

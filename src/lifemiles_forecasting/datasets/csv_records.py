@@ -83,13 +83,13 @@ def read_header(path: Path, separator: str, encoding: str, name: str) -> list[st
         )
     if "\ufffd" in first:
         raise InputError(
-            f"a header in {name} that is not {encoding}: {first[:80]!r}",
+            f"a header in {name} that is not {encoding}",
             "text in CSV form",
             ENCODING_HINT,
         )
     if first.count('"') % 2:
         raise InputError(
-            f"a header in {name} that does not end where its line ends: {first[-80:]!r}",
+            f"a header in {name} that does not end where its line ends",
             "all of it in one line",
             "A quote was not closed, or a name has a line break in it.",
         )

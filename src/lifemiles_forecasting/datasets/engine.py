@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import tempfile
-import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lifemiles_forecasting.core.errors import InputError
 from lifemiles_forecasting.datasets import csv_records, text_files
 from lifemiles_forecasting.datasets.reading import Classify, Columns
+from lifemiles_forecasting.datasets.scratch import Scratch
 
 if TYPE_CHECKING:
     import ibis
@@ -73,10 +71,9 @@ class Engine:
     def __init__(self, memory_limit: str) -> None:
         import ibis
 
-        self._scratch = Path(tempfile.mkdtemp(prefix="transactions_"))
-        weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
+        self._scratch = Scratch()
         self.connection: Backend = ibis.duckdb.connect(
-            memory_limit=memory_limit, temp_directory=str(self._scratch / "spilled")
+            memory_limit=memory_limit, temp_directory=str(self._scratch.path / "spilled")
         )
         self._tables, self._compiled, self._memory_limit = 0, {}, memory_limit
 
@@ -111,7 +108,7 @@ class Engine:
     def scratch(self, ending: str) -> Path:
         """A path of its own for a file that is not needed any more when this process ends."""
         self._tables += 1
-        return self._scratch / f"{self._tables}{ending}"
+        return self._scratch.path / f"{self._tables}{ending}"
 
     def load_csv(self, path: Path, schema: ibis.Schema) -> ir.Table:
         """A file that another database has written: quoted text, null where there is nothing.

@@ -9,10 +9,7 @@ workers, damage and all, and handed to Spark as Parquet, which it can split. Wha
 from __future__ import annotations
 
 import os
-import shutil
 import sys
-import tempfile
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -25,6 +22,7 @@ from lifemiles_forecasting.core.transactions import RECORD, TEXTS, flawed_rows
 from lifemiles_forecasting.datasets.engine import PER_FILE, Engine, Form
 from lifemiles_forecasting.datasets.quarantine import file_quarantine
 from lifemiles_forecasting.datasets.reading import Classify, Columns, Reading, Step
+from lifemiles_forecasting.datasets.scratch import Scratch
 from lifemiles_forecasting.datasets.spark_tasks import SparkFile, look_up, read_file
 from lifemiles_forecasting.datasets.transactions import TransactionFiles, TransactionFilesDataset
 
@@ -53,9 +51,13 @@ class Cluster:
         self._session, self._engine = session, Engine(memory_limit)
         self.memory_limit = memory_limit
         self.connection: Backend = ibis.pyspark.connect(session)
-        self.scratch = Path(tempfile.mkdtemp(prefix="transactions_", dir=scratch))
-        weakref.finalize(self, shutil.rmtree, self.scratch, ignore_errors=True)
+        self._scratch = Scratch(scratch)
         self._tables = 0
+
+    @property
+    def scratch(self) -> Path:
+        """Where its files are."""
+        return self._scratch.path
 
     def each(self, function: Callable[[T], R], tasks: Sequence[T]) -> list[R]:
         """What a function gives for each task, on all workers, in the order of the tasks."""

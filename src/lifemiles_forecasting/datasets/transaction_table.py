@@ -151,6 +151,7 @@ def _connected(url: str) -> Backend:
             "the package psycopg",
             'pip install "lifemiles-forecasting[postgres]"',
         ) from None
+    _check_address(url)
     try:
         connection = psycopg.connect(url, autocommit=True, options=FORM)
     except psycopg.OperationalError as error:
@@ -160,6 +161,28 @@ def _connected(url: str) -> Backend:
             "Set LIFEMILES_DATABASE_URL, or PGHOST, PGDATABASE, PGUSER and PGPASSWORD.",
         ) from None
     return ibis.postgres.from_connection(connection)
+
+
+def _check_address(url: str) -> None:
+    """Refuse what is no address before the driver does, whose message would show the password.
+
+    Raises:
+        InputError: it cannot be read, or a sign in it makes a part of its password the host.
+    """
+    import psycopg
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        host = str(conninfo_to_dict(url).get("host", ""))
+    except psycopg.ProgrammingError:
+        host = "@"
+    if "@" in host:
+        raise InputError(
+            "an address of the database that cannot be read",
+            "postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
+            "Look at LIFEMILES_DATABASE_URL: no driver stands in it (postgresql+psycopg), and of "
+            "other signs than letters and digits in the password the codes (%40 for @).",
+        )
 
 
 class TransactionTable:
