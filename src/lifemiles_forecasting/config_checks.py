@@ -44,6 +44,7 @@ DATASET_TYPES = frozenset(
     }
 )
 PRIVATE = "local"  # the folder of conf/ that git ignores
+PLACES = ("data_root", "raw_transactions", "events")  # `paths` of globals.yml, or --params
 _REFERENCE = re.compile(r"\$\{[^{}]*\}")
 _PASSWORD = re.compile(r"://[^\s/@'\"]*:[^\s/@'\"]+@")  # in an address
 
@@ -84,6 +85,33 @@ def check_globals(values: Mapping[str, Any]) -> None:
             f"{name} = {value!r} of globals.yml, taken from the environment, with a reference",
             "a plain value in the environment variable",
         )
+
+
+def check_places(
+    parameters: Mapping[str, Any], given: Mapping[str, Any], shared: Mapping[str, Any]
+) -> None:
+    """Make sure that the parameters name the folders and files that the catalog reads and writes.
+
+    Kedro's catalog cannot refer to a parameters file, only to run-time parameters and globals.
+
+    Args:
+        parameters: those of the run, defaults included.
+        given: the run-time ones among them.
+        shared: content of `globals.yml`.
+
+    Raises:
+        ConfigError: a parameters file names another one.
+    """
+    taken = {**(shared.get("paths") or {}), **given}
+    for name in PLACES:
+        if parameters[name] != taken.get(name):
+            raise ConfigError(
+                f"{name} = {parameters[name]!r} in a parameters file, "
+                f"where the catalog does not look: it takes {taken.get(name)!r}",
+                f"no {name} of its own in any conf/*/parameters*.yml",
+                "Put it into `paths` of globals.yml of the environment, "
+                f"or give --params={name}=...",
+            )
 
 
 def _references(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -93,6 +93,8 @@ class ForecastingHooks:
         self._project_path = Path(context.project_path)
         self._environment = loader.env or loader.default_run_env
         self._read_parameters(loader["parameters"])
+        given, shared = loader.runtime_params or {}, loader["globals"]
+        config_checks.check_places(self._config, given, shared)
         loader["mlflow"] = tracking_config(loader, self._project_path)
         store.switch_telemetry_off()
         store.refuse_pickles()
