@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from lifemiles_forecasting.core.hosts import LOOPBACK
+from lifemiles_forecasting.tracking.store import sqlite_path, without_credentials
+
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
@@ -30,6 +33,25 @@ class Places:
     report: str
     ui: str
     starts_ui: str
+
+
+def ui_command(uri: str, ui: Mapping[str, Any]) -> str:
+    """The command that starts the MLflow UI of a store and shows nobody a password.
+
+    kedro-mlflow's own hands the store's address on as an argument, which every user of the machine
+    can read.
+
+    Args:
+        uri: the absolute tracking URI, of a file or a database.
+        ui: group `ui` of `mlflow.yml`.
+    """
+    if sqlite_path(uri) is not None or without_credentials(uri) == uri:
+        return "kedro mlflow ui"
+    command = "kedro explore --serve"
+    for option, usual in (("host", LOOPBACK), ("port", "5000")):
+        wanted = str(ui.get(option, usual))
+        command += f" --{option}={wanted}" if wanted != usual else ""
+    return command
 
 
 @dataclass(frozen=True)
