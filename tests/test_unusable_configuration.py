@@ -1,12 +1,17 @@
-"""Files of conf/ that cannot be meant: one error that says where, and nothing is tracked."""
+"""Files of conf/ and a store that cannot be used: one error says where, and nothing is tracked."""
 
 import os
+import shutil
+import sqlite3
+from contextlib import closing
 
 import pytest
+from click.testing import CliRunner
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 
-from lifemiles_forecasting.core.errors import ConfigError
+from lifemiles_forecasting.cli import cli
+from lifemiles_forecasting.core.errors import ConfigError, TrackingError
 
 
 @pytest.fixture
@@ -71,3 +76,29 @@ def test_place_in_globals_or_at_run_time_reaches_the_catalog(opened, fresh_proje
     assert catalog["raw_transactions"]["filepath"] == "exports"
     assert catalog["events"]["filepath"] is None
     assert catalog["store_metrics"]["filepath"] == "outputs/08_reporting/store_metrics.csv"
+
+
+@pytest.fixture
+def older_store(fresh_project, empty_store):
+    """A tracking store of another version of MLflow; gives its address."""
+    shutil.copy(empty_store, fresh_project.folder / "mlflow.db")
+    with closing(sqlite3.connect(fresh_project.folder / "mlflow.db")) as database:
+        database.execute("UPDATE alembic_version SET version_num = '0a8213491aaa'")
+        database.commit()
+    return fresh_project.tracking_uri
+
+
+def test_tables_of_another_version_of_mlflow_end_with_what_to_do(opened, older_store):
+    expected = (
+        f"found tables of another version of MLflow in the tracking store at {older_store}; "
+        "expected those of the installed version, as after an update of MLflow. Back it up with "
+        f"`kedro tracking backup DEST`, then run `mlflow db upgrade {older_store}`"
+    )
+    with pytest.raises(TrackingError) as caught:
+        opened({})
+    assert str(caught.value) == expected
+    for command in (["explore"], ["models", "show"]):
+        result = CliRunner().invoke(cli, command)
+        assert result.exit_code == 1
+        assert isinstance(result.exception, SystemExit)  # no traceback
+        assert f"Error: {expected}" in result.stderr

@@ -142,15 +142,21 @@ def explore(stores: Stores, question: Question, form: str) -> None:
         form: `table`, `json` or `csv`.
 
     Raises:
-        TrackingError: the store does not answer, or has no such experiment or training run.
+        TrackingError: the store does not answer, has the tables of another version of MLflow, or
+            no such experiment or training run.
     """
-    from lifemiles_forecasting.tracking.store import probe, switch_telemetry_off
+    from lifemiles_forecasting.tracking.store import (
+        clear_schema_errors,
+        probe,
+        switch_telemetry_off,
+    )
 
     switch_telemetry_off()
     probe(stores.tracking)
     if question.champion and stores.registry is not None:
         probe(stores.registry)
-    answered = answer(stores, question)
+    with clear_schema_errors(stores.tracking):
+        answered = answer(stores, question)
     for remark in answered.remarks:
         click.echo(printable(remark), err=True)
     click.echo(RENDERERS[form](answered.tables), nl=False)

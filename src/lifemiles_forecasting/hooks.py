@@ -65,6 +65,7 @@ class ForecastingHooks:
         self._mode = ""
         self._trained = ""
         self._places: Places | None = None
+        self._uri = ""  # of the tracking store
         self._database_folder: list[Path] = []
 
     @hook_impl(wrapper=True)  # around kedro-mlflow, which retries a missing server for minutes
@@ -74,7 +75,8 @@ class ForecastingHooks:
         Raises:
             ConfigError: the environment or a parameter is unknown, a value cannot be used, or a
                 file that is shared holds a password.
-            TrackingError: the tracking store or the model registry does not answer.
+            TrackingError: the tracking store or the model registry does not answer, or has the
+                tables of another version of MLflow.
             FullDiskError: there is no room for the tables of a new store.
         """
         from kedro.config import MissingConfigException
@@ -104,10 +106,10 @@ class ForecastingHooks:
         write_aside()
         forget_run()
         self._places = places(loader["mlflow"], self._config)
-        uri = loader["mlflow"]["server"]["mlflow_tracking_uri"]
-        database = store.sqlite_path(uri)
+        self._uri = loader["mlflow"]["server"]["mlflow_tracking_uri"]
+        database = store.sqlite_path(self._uri)
         self._database_folder = [database.parent] if database else []
-        with self._clear_errors(), one_at_a_time(uri):
+        with self._clear_errors(), one_at_a_time(self._uri):
             return (yield)
 
     @hook_impl(wrapper=True)  # around kedro-mlflow, which opens the run
@@ -209,10 +211,12 @@ class ForecastingHooks:
     def _instead_of(self, error: Exception) -> ForecastingError | None:
         """What to say instead of an error that comes from the disk or from the tracking store."""
         from lifemiles_forecasting.full_disk import full_disk
+        from lifemiles_forecasting.tracking.store import other_schema
 
         full = full_disk(error, [self._outputs(), *self._database_folder])
-        if full is not None:
-            return full
+        clear = full or other_schema(error, self._uri)
+        if clear is not None:
+            return clear
         lost = lifecycle.lost_store(error)
         # to go on without it is not for a run that needs what the registry holds
         if lost is not None and self._trained and self._mode != "drifted":

@@ -16,6 +16,7 @@ from lifemiles_forecasting.tracking.store import (
     artifact_location,
     credentials_to_environment,
     has_content,
+    other_schema,
     probe,
     switch_telemetry_off,
     tune_sqlite,
@@ -295,3 +296,14 @@ def test_switch_telemetry_off_unless_told_otherwise(monkeypatch):
     switch_telemetry_off()
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
     assert get_telemetry_client() is None
+
+
+def test_upgrade_of_a_database_is_told_without_its_password():
+    error = RuntimeError("Detected out-of-date database schema (found version 0a, but expected 1b)")
+    said = str(other_schema(error, "postgresql://me:secret@host/db"))
+    assert "secret" not in said
+    assert said.endswith(
+        "Back it up with its own tool, such as pg_dump, then run `mlflow db upgrade "
+        "postgresql://host/db`, with user and password in the address"
+    )
+    assert other_schema(RuntimeError("anything else"), "postgresql://host/db") is None

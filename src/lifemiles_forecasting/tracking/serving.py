@@ -57,11 +57,12 @@ def load_version(
     """
     from lifemiles_forecasting.tracking.registered_fleet import RegisteredFleets
     from lifemiles_forecasting.tracking.registry import open_registry
-    from lifemiles_forecasting.tracking.store import probe, refuse_pickles
+    from lifemiles_forecasting.tracking.store import clear_schema_errors, probe, refuse_pickles
 
     refuse_pickles()
     probe(uri)
-    client = open_registry(uri, registry_uri).client
+    with clear_schema_errors(uri):
+        client = open_registry(uri, registry_uri).client
     import mlflow
 
     # these also set the environment variables, which what comes next inherits
