@@ -236,12 +236,16 @@ def serve(uri: str, port: int, host: str) -> None:
         uri: the tracking store.
         port: to listen on.
         host: to listen on; a warning is printed where other machines get in.
-    """
-    if uri.startswith(("http://", "https://")):
-        from lifemiles_forecasting.tracking.store import without_credentials
 
+    Raises:
+        TrackingError: there is no such store, or it does not answer.
+    """
+    from lifemiles_forecasting.tracking.store import probe, without_credentials
+
+    if uri.startswith(("http://", "https://")):
         click.echo(f"The tracking server has its own UI: {without_credentials(uri)}")
         return
+    probe(uri)  # MLflow would try for minutes, and show the address with its password
     if warning := exposure(host):
         click.echo(f"Warning: {warning}", err=True)
     click.echo(f"MLflow UI at http://{host}:{port} (Ctrl-C ends it)", err=True)

@@ -55,6 +55,17 @@ def test_ui_warns_when_it_is_opened(fresh_project, monkeypatch, become, argument
     assert (f"Warning: {WARNING}" in result.stderr) == warned
 
 
+def test_ui_of_no_store_is_refused_without_its_password(fresh_project, monkeypatch, become):
+    monkeypatch.chdir(fresh_project.folder)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgre://me:S3CRET@host/db")
+    bootstrap_project(fresh_project.folder)
+    result = CliRunner().invoke(cli, ["explore", "--serve"])
+    assert result.exit_code == 1
+    assert "Error: found no usable MLflow tracking store at postgre://host/db (" in result.stderr
+    assert "S3CRET" not in result.output
+    assert become == []
+
+
 @pytest.mark.parametrize(("address", "host"), [({}, "127.0.0.1"), ({"host": "::1"}, "::1")])
 def test_scoring_server_is_told_where_to_listen(become, address, host):
     serving.become_server("1", 5001, **address)

@@ -62,6 +62,8 @@ def test_artifact_location(uri, expected):
         ("https://me:p?ss@host:5000/x", "https://..."),
         ("postgresql://host/db?password=p@ss", "postgresql://..."),
         ("http://host:5000", "http://host:5000"),
+        ("https:/me:secret@host", "host"),
+        ("/home/me@work/mlruns", "/home/me@work/mlruns"),
         ("sqlite:////home/me@work/mlflow.db?timeout=9", "sqlite:////home/me@work/mlflow.db"),
     ],
 )
@@ -118,6 +120,15 @@ def test_probe_does_not_wait_for_ever_for_who_writes_to_a_sqlite_file(tmp_path):
 def test_probe_refuses_a_folder_of_files(uri):
     with pytest.raises(TrackingError, match="no longer tracks into a folder of files"):
         probe(uri)
+
+
+@pytest.mark.parametrize("uri", ["htps://me:S3CRET@host", "postgre://me:S3CRET@host/db", "s3://x"])
+def test_probe_refuses_an_address_of_nothing_that_mlflow_tracks_into(uri):
+    problem = r"\(nothing that MLflow tracks into has an address that begins like this\)"
+    with pytest.raises(TrackingError, match=problem) as caught:
+        probe(uri)
+    assert f"no usable MLflow tracking store at {without_credentials(uri)} (" in str(caught.value)
+    assert "S3CRET" not in str(caught.value)
 
 
 @pytest.mark.parametrize("scheme", ["http", "postgresql+psycopg2", "mysql"])
@@ -265,9 +276,10 @@ def test_probe_signs_in_to_a_database(postgres):
         assert "secret" not in str(caught.value).lower()
 
 
-def test_probe_leaves_what_it_does_not_know_to_mlflow():
+def test_probe_leaves_what_it_cannot_ask_to_mlflow():
     probe("databricks")
     probe("databricks://profile")
+    probe("sqlite:///:memory:")
 
 
 def test_tune_sqlite_is_done_once_and_for_every_connection(tmp_path):

@@ -75,6 +75,8 @@ def without_credentials(uri: str) -> str:
     address, _, query = uri.partition("?")
     if uri.startswith("sqlite"):
         return address
+    if "://" not in address:  # and so no address: a slash may be missing
+        return address.rpartition("@")[2] if re.search(r":.*@", address) else address
     if "@" in query:  # a password may hold a question mark: what is what cannot be told
         return uri.partition("://")[0] + "://..."
     return re.sub(r"(?<=://).*@", "", address)
@@ -139,6 +141,8 @@ def probe(
         problem = problem or _answer_within(LOGIN_SECONDS, lambda: _login_problem(uri))
     elif uri.startswith("file:") or ("://" not in uri and uri not in _REMOTE_NAMES):
         problem = "MLflow no longer tracks into a folder of files"
+    elif _dialect(uri) not in _REMOTE_NAMES | {"sqlite"}:
+        problem = "nothing that MLflow tracks into has an address that begins like this"
     else:
         problem = ""
     if problem:
