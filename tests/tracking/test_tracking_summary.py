@@ -44,6 +44,19 @@ def test_ten_lines_say_what_came_out(client, run):
     assert lines[9] == "In the terminal: kedro explore --experiment-id 1"
 
 
+def test_quality_is_told_by_the_tiers_of_the_run(client):
+    """The counts of the usual tiers are always there; what is not in use and empty is left out."""
+    bounds = {"Silver": 0.5, "Gold": 0.9}
+    run = client.create_run("1").info.run_id
+    usual = {f"quality_{tier}_count": 0 for tier in ("excelente", "bueno", "regular")}
+    counts = {"quality_gold_count": 3, "quality_silver_count": 0, "quality_pobre_count": 1200}
+    params = {f"reporting.tiers.{name}.min_r2": bound for name, bound in bounds.items()}
+    client.log_batch(run, metrics_of({**usual, **counts})[0], params_of(params))
+    summary = Summary.of(client, run, PLACES)
+    assert summary.lines()[4] == "Quality: GOLD 3, SILVER 0, POBRE 1,200"
+    assert "| quality | GOLD 3, SILVER 0, POBRE 1,200 |" in summary.markdown()
+
+
 @pytest.mark.parametrize(
     ("tags", "said"),
     [
