@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lifemiles_forecasting.core.hosts import exposure
+from lifemiles_forecasting.core.hosts import exposure, in_address
 from lifemiles_forecasting.core.names import printable
 from lifemiles_forecasting.rendering import RENDERERS
 from lifemiles_forecasting.tracking.names import CHAMPION, REGISTERED_MODEL
@@ -248,7 +248,7 @@ def serve(uri: str, port: int, host: str) -> None:
     probe(uri)  # MLflow would try for minutes, and show the address with its password
     if warning := exposure(host):
         click.echo(f"Warning: {warning}", err=True)
-    click.echo(f"MLflow UI at http://{host}:{port} (Ctrl-C ends it)", err=True)
+    click.echo(f"MLflow UI at http://{in_address(host)}:{port} (Ctrl-C ends it)", err=True)
     command = [sys.executable, "-m", "mlflow", "ui", "--host", host, "--port", str(port)]
     # not as an argument: everyone on the machine could read a database's password there
     variables = {**os.environ, "MLFLOW_BACKEND_STORE_URI": uri}
