@@ -120,12 +120,15 @@ class ForecastingHooks:
 
         Raises:
             ConfigError: another run writes to the same folder.
-            InputError: the pipeline starts from what another one has not left yet.
+            InputError: the pipeline starts from what another one has not left yet, or from what
+                nodes hand on in memory alone.
             TrackingError: the run's artifacts cannot be placed.
             ClusterError: the run trains on a cluster that cannot be used.
         """
+        from lifemiles_forecasting.pipeline_starts import check_in_memory
         from lifemiles_forecasting.tracking.dead_runs import outputs_key, writing_to
 
+        check_in_memory(pipeline, catalog, run_params.get("pipeline_names") or ["__default__"])
         check_cluster(pipeline, self._config["modeling.scheduler"])
         folder = self._take_outputs()
         with writing_to(outputs_key(folder)):
