@@ -78,6 +78,84 @@ def test_place_in_globals_or_at_run_time_reaches_the_catalog(opened, fresh_proje
     assert catalog["store_metrics"]["filepath"] == "outputs/08_reporting/store_metrics.csv"
 
 
+PLAIN = "expected plain YAML: text, numbers, lists and groups"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "found"),
+    [
+        (
+            "parameters.yml",
+            "modeling:\n\tworkers: 1\n",
+            "character '\\t' that cannot start any token in line 2 of {folder}/parameters.yml",
+        ),
+        (
+            "parameters.yml",
+            "stores: [a, b\nseed: 7\n",
+            "expected ',' or ']', but got ':' in line 2 of {folder}/parameters.yml",
+        ),
+        (
+            "globals.yml",
+            "paths: [data\n",
+            "expected ',' or ']', but got '<stream end>' in line 2 of",
+        ),
+        ("parameters.yml", "seed: 8\nseed: 9\n", "duplicate key seed in one of the files param"),
+        ("parameters.yml", "seed: \0\n", "unacceptable character #x0000: special characters "),
+        ("catalog.yml", "a: *S3CRET\n", "text that begins with * or & and is not quoted in one of"),
+        (
+            "mlflow.yml",
+            "server: [a]\n",
+            "a list in the place of a group in one of the files mlflow",
+        ),
+        (
+            "parameters.yml",
+            b"target: Facturaci\xf3n\n",
+            "bytes that are no UTF-8 (invalid continuation byte) in one of the files parameters* ",
+        ),
+    ],
+)
+def test_file_that_is_no_plain_yaml(refused, fresh_project, name, text, found):
+    folder = fresh_project.folder / "conf" / "local"
+    if isinstance(text, bytes):
+        (folder / name).write_bytes(text)
+    message = refused({} if isinstance(text, bytes) else {f"local/{name}": text})
+    assert message.startswith(f"found {found.format(folder=folder)}")
+    assert message.endswith(PLAIN)
+    assert "S3CRET" not in message
+
+
+def test_key_in_two_files_of_an_environment(refused):
+    message = refused({"local/parameters.yml": "seed: 8\n", "local/parameters_x.yml": "seed: 9\n"})
+    assert message.startswith("found the same key in ")
+    assert "local/parameters_x.yml" in message
+    assert message.endswith(
+        ": seed; expected each key in one file of an environment. Take it out of one of them"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "found"),
+    [
+        ("globals.yml", "paths: null\n", "paths = None in globals.yml; expected a group"),
+        ("globals.yml", "paths: {data_root: 7}\n", "paths.data_root = 7 in globals.yml; expected"),
+        (
+            "mlflow.yml",
+            "tracking: {experiment: LM}\n",
+            "tracking.experiment = 'LM' in mlflow.yml; expected a group, with a name and a value "
+            "in each line under it. conf/base/mlflow.yml shows it",
+        ),
+        ("mlflow.yml", "ui: 5001\n", "ui = 5001 in mlflow.yml; expected a group"),
+        (
+            "mlflow.yml",
+            "tracking: {experiment: {name: ' '}}\n",
+            "tracking.experiment.name = ' ' in mlflow.yml; expected the name of an experiment",
+        ),
+    ],
+)
+def test_value_in_the_place_of_a_group(refused, name, text, found):
+    assert refused({f"local/{name}": text}).startswith(f"found {found}")
+
+
 @pytest.fixture
 def older_store(fresh_project, empty_store):
     """A tracking store of another version of MLflow; gives its address."""
