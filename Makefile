@@ -82,7 +82,7 @@ viz: $(STAMP)  ## the pipeline in the browser, http://127.0.0.1:4141
 	kedro viz run
 
 ui: $(STAMP)  ## the MLflow UI, http://127.0.0.1:5000
-	kedro mlflow ui
+	kedro explore --serve
 
 serve: $(STAMP)  ## forecasts over HTTP, http://127.0.0.1:5001 (or PORT=...; ENV=... as for kedro)
 	kedro serve --port=$(or $(PORT),5001) $(if $(ENV),--env=$(ENV))

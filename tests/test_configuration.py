@@ -111,6 +111,9 @@ def test_production_takes_its_addresses_and_its_experiment_from_the_environment(
     assert config["server"]["mlflow_tracking_uri"] == "http://mlflow.example"
     assert config["server"]["mlflow_registry_uri"] == "http://registry.example"
     assert config["tracking"]["experiment"]["name"] == "Nightly"
+    monkeypatch.setenv("LIFEMILES_EXPERIMENT", "")  # as good as not set, like an empty address
+    config = tracking_config(loader("production"), ROOT)
+    assert config["tracking"]["experiment"]["name"] == "LifeMiles_Forecasting_Training"
 
 
 def test_cluster_takes_folders_and_workers_from_the_scheduler(monkeypatch):

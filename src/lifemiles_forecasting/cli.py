@@ -20,6 +20,7 @@ from lifemiles_forecasting.cli_errors import clear_errors
 from lifemiles_forecasting.cli_lost_store import go_on_without_store
 from lifemiles_forecasting.cli_models import models
 from lifemiles_forecasting.cli_paths import ProjectPath
+from lifemiles_forecasting.cli_selection import FILTERS, check_runner, check_selection
 from lifemiles_forecasting.cli_serve import serve
 from lifemiles_forecasting.cli_tracking import tracking
 from lifemiles_forecasting.core.errors import ConfigError
@@ -134,9 +135,12 @@ def run(**options: Any) -> Any:
     with clear_errors():
         names = [*options["pipelines"], *filter(None, [options["pipeline"]])]
         check_pipelines(names)
-        if any(options[option] for option in NODE_OPTIONS):
-            known = node_names(names or ["__default__"])
+        check_runner(options["runner"])
+        if any(options[option] for option in FILTERS):
+            chosen = names or ["__default__"]
+            known = node_names(chosen)
             options |= {option: full_names(options[option], known) for option in NODE_OPTIONS}
+            check_selection(options, chosen)
         try:
             return kedro_run.callback(**options)
         except Exception as error:

@@ -65,7 +65,9 @@ def _open(metadata: Any, env: str | None) -> Any:
 
     from lifemiles_forecasting.explore import find_stores
     from lifemiles_forecasting.tracking.registry import open_registry
+    from lifemiles_forecasting.tracking.store import clear_schema_errors
 
     project = metadata.project_path if metadata else find_kedro_project(Path.cwd()) or Path.cwd()
     stores = find_stores(Path(project), env)
-    return open_registry(stores.tracking, stores.registry)
+    with clear_schema_errors(stores.tracking):
+        return open_registry(stores.tracking, stores.registry)

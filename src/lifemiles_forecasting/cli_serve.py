@@ -9,7 +9,7 @@ import click
 from kedro.framework.cli.utils import env_option
 
 from lifemiles_forecasting.cli_errors import clear_errors
-from lifemiles_forecasting.core.hosts import LOOPBACK, exposure
+from lifemiles_forecasting.core.hosts import LOOPBACK, exposure, in_address
 from lifemiles_forecasting.tracking.names import CHAMPION, REGISTERED_MODEL
 
 PORT = 5001  # 5000 is the MLflow UI's
@@ -48,7 +48,7 @@ def serve(metadata: Any, alias: str, version: int | None, env: str | None, **add
         click.echo(
             f"Version {one.version} of {REGISTERED_MODEL}, trained until "
             f"{one.fleet.trained_until}, will answer at "
-            f"http://{address['host']}:{address['port']}/invocations (Ctrl-C ends it)",
+            f"http://{in_address(address['host'])}:{address['port']}/invocations (Ctrl-C ends it)",
             err=True,
         )
         serving.become_server(one.version, **address)

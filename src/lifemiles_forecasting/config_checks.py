@@ -44,6 +44,14 @@ DATASET_TYPES = frozenset(
     }
 )
 PRIVATE = "local"  # the folder of conf/ that git ignores
+PLACES = ("data_root", "raw_transactions", "events")  # `paths` of globals.yml, or --params
+_TRACKING_GROUPS = (
+    "server",
+    "tracking",
+    "tracking.experiment",
+    "tracking.experiment.create_experiment_kwargs",
+    "ui",
+)  # each behind the one that it is in
 _REFERENCE = re.compile(r"\$\{[^{}]*\}")
 _PASSWORD = re.compile(r"://[^\s/@'\"]*:[^\s/@'\"]+@")  # in an address
 
@@ -77,13 +85,59 @@ def check_globals(values: Mapping[str, Any]) -> None:
         values: content of `globals.yml`, references filled in.
 
     Raises:
-        ConfigError: one holds a reference.
+        ConfigError: one holds a reference, or `paths` holds no folder of outputs.
     """
+    if "paths" in values:
+        _check_group("paths", values["paths"], "globals.yml")
+        root = values["paths"].get("data_root", "")
+        if not isinstance(root, str):
+            raise ConfigError(f"paths.data_root = {root!r} in globals.yml", "a folder")
     for name, value in _references(values):
         raise ConfigError(
             f"{name} = {value!r} of globals.yml, taken from the environment, with a reference",
             "a plain value in the environment variable",
         )
+
+
+def _check_group(name: str, value: Any, file: str) -> None:
+    """Make sure that there is a group where one must be.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    if not isinstance(value, Mapping):
+        raise ConfigError(
+            f"{name} = {value!r} in {file}",
+            "a group, with a name and a value in each line under it",
+            f"conf/base/{file} shows it",
+        )
+
+
+def check_places(
+    parameters: Mapping[str, Any], given: Mapping[str, Any], shared: Mapping[str, Any]
+) -> None:
+    """Make sure that the parameters name the folders and files that the catalog reads and writes.
+
+    Kedro's catalog cannot refer to a parameters file, only to run-time parameters and globals.
+
+    Args:
+        parameters: those of the run, defaults included.
+        given: the run-time ones among them.
+        shared: content of `globals.yml`.
+
+    Raises:
+        ConfigError: a parameters file names another one.
+    """
+    taken = {**(shared.get("paths") or {}), **given}
+    for name in PLACES:
+        if parameters[name] != taken.get(name):
+            raise ConfigError(
+                f"{name} = {parameters[name]!r} in a parameters file, "
+                f"where the catalog does not look: it takes {taken.get(name)!r}",
+                f"no {name} of its own in any conf/*/parameters*.yml",
+                "Put it into `paths` of globals.yml of the environment, "
+                f"or give --params={name}=...",
+            )
 
 
 def _references(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -137,7 +191,7 @@ def _types(entry: Any) -> Iterator[Any]:
 
 
 def check_tracking(config: Mapping[str, Any]) -> None:
-    """Make sure that `mlflow.yml` brings no class along and keeps the UI on this machine.
+    """Make sure that `mlflow.yml` is whole, brings no class and keeps the UI on this machine.
 
     Args:
         config: content of `mlflow.yml`.
@@ -145,6 +199,16 @@ def check_tracking(config: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: it does not.
     """
+    for name in _TRACKING_GROUPS:
+        group: Any = config
+        for part in name.split("."):
+            group = group.get(part) or {}
+        _check_group(name, group, "mlflow.yml")
+    experiment = ((config.get("tracking") or {}).get("experiment") or {}).get("name", "unnamed")
+    if not isinstance(experiment, str) or not experiment.strip():
+        raise ConfigError(
+            f"tracking.experiment.name = {experiment!r} in mlflow.yml", "the name of an experiment"
+        )
     provider = ((config.get("server") or {}).get("request_header_provider") or {}).get("type")
     if provider is not None:
         raise ConfigError(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lifemiles_forecasting.core.hosts import exposure
+from lifemiles_forecasting.core.hosts import exposure, in_address
 from lifemiles_forecasting.core.names import printable
 from lifemiles_forecasting.rendering import RENDERERS
 from lifemiles_forecasting.tracking.names import CHAMPION, REGISTERED_MODEL
@@ -142,15 +142,21 @@ def explore(stores: Stores, question: Question, form: str) -> None:
         form: `table`, `json` or `csv`.
 
     Raises:
-        TrackingError: the store does not answer, or has no such experiment or training run.
+        TrackingError: the store does not answer, has the tables of another version of MLflow, or
+            no such experiment or training run.
     """
-    from lifemiles_forecasting.tracking.store import probe, switch_telemetry_off
+    from lifemiles_forecasting.tracking.store import (
+        clear_schema_errors,
+        probe,
+        switch_telemetry_off,
+    )
 
     switch_telemetry_off()
     probe(stores.tracking)
     if question.champion and stores.registry is not None:
         probe(stores.registry)
-    answered = answer(stores, question)
+    with clear_schema_errors(stores.tracking):
+        answered = answer(stores, question)
     for remark in answered.remarks:
         click.echo(printable(remark), err=True)
     click.echo(RENDERERS[form](answered.tables), nl=False)
@@ -230,15 +236,19 @@ def serve(uri: str, port: int, host: str) -> None:
         uri: the tracking store.
         port: to listen on.
         host: to listen on; a warning is printed where other machines get in.
-    """
-    if uri.startswith(("http://", "https://")):
-        from lifemiles_forecasting.tracking.store import without_credentials
 
+    Raises:
+        TrackingError: there is no such store, or it does not answer.
+    """
+    from lifemiles_forecasting.tracking.store import probe, without_credentials
+
+    if uri.startswith(("http://", "https://")):
         click.echo(f"The tracking server has its own UI: {without_credentials(uri)}")
         return
+    probe(uri)  # MLflow would try for minutes, and show the address with its password
     if warning := exposure(host):
         click.echo(f"Warning: {warning}", err=True)
-    click.echo(f"MLflow UI at http://{host}:{port} (Ctrl-C ends it)", err=True)
+    click.echo(f"MLflow UI at http://{in_address(host)}:{port} (Ctrl-C ends it)", err=True)
     command = [sys.executable, "-m", "mlflow", "ui", "--host", host, "--port", str(port)]
     # not as an argument: everyone on the machine could read a database's password there
     variables = {**os.environ, "MLFLOW_BACKEND_STORE_URI": uri}

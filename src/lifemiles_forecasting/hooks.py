@@ -65,6 +65,7 @@ class ForecastingHooks:
         self._mode = ""
         self._trained = ""
         self._places: Places | None = None
+        self._uri = ""  # of the tracking store
         self._database_folder: list[Path] = []
 
     @hook_impl(wrapper=True)  # around kedro-mlflow, which retries a missing server for minutes
@@ -74,7 +75,8 @@ class ForecastingHooks:
         Raises:
             ConfigError: the environment or a parameter is unknown, a value cannot be used, or a
                 file that is shared holds a password.
-            TrackingError: the tracking store or the model registry does not answer.
+            TrackingError: the tracking store or the model registry does not answer, or has the
+                tables of another version of MLflow.
             FullDiskError: there is no room for the tables of a new store.
         """
         from kedro.config import MissingConfigException
@@ -93,6 +95,8 @@ class ForecastingHooks:
         self._project_path = Path(context.project_path)
         self._environment = loader.env or loader.default_run_env
         self._read_parameters(loader["parameters"])
+        given, shared = loader.runtime_params or {}, loader["globals"]
+        config_checks.check_places(self._config, given, shared)
         loader["mlflow"] = tracking_config(loader, self._project_path)
         store.switch_telemetry_off()
         store.refuse_pickles()
@@ -102,10 +106,10 @@ class ForecastingHooks:
         write_aside()
         forget_run()
         self._places = places(loader["mlflow"], self._config)
-        uri = loader["mlflow"]["server"]["mlflow_tracking_uri"]
-        database = store.sqlite_path(uri)
+        self._uri = loader["mlflow"]["server"]["mlflow_tracking_uri"]
+        database = store.sqlite_path(self._uri)
         self._database_folder = [database.parent] if database else []
-        with self._clear_errors(), one_at_a_time(uri):
+        with self._clear_errors(), one_at_a_time(self._uri):
             return (yield)
 
     @hook_impl(wrapper=True)  # around kedro-mlflow, which opens the run
@@ -116,12 +120,15 @@ class ForecastingHooks:
 
         Raises:
             ConfigError: another run writes to the same folder.
-            InputError: the pipeline starts from what another one has not left yet.
+            InputError: the pipeline starts from what another one has not left yet, or from what
+                nodes hand on in memory alone.
             TrackingError: the run's artifacts cannot be placed.
             ClusterError: the run trains on a cluster that cannot be used.
         """
+        from lifemiles_forecasting.pipeline_starts import check_in_memory
         from lifemiles_forecasting.tracking.dead_runs import outputs_key, writing_to
 
+        check_in_memory(pipeline, catalog, run_params.get("pipeline_names") or ["__default__"])
         check_cluster(pipeline, self._config["modeling.scheduler"])
         folder = self._take_outputs()
         with writing_to(outputs_key(folder)):
@@ -207,10 +214,12 @@ class ForecastingHooks:
     def _instead_of(self, error: Exception) -> ForecastingError | None:
         """What to say instead of an error that comes from the disk or from the tracking store."""
         from lifemiles_forecasting.full_disk import full_disk
+        from lifemiles_forecasting.tracking.store import other_schema
 
         full = full_disk(error, [self._outputs(), *self._database_folder])
-        if full is not None:
-            return full
+        clear = full or other_schema(error, self._uri)
+        if clear is not None:
+            return clear
         lost = lifecycle.lost_store(error)
         # to go on without it is not for a run that needs what the registry holds
         if lost is not None and self._trained and self._mode != "drifted":

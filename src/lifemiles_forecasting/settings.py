@@ -14,6 +14,11 @@ def _now(pattern: str) -> str:
     return datetime.now().astimezone().strftime(pattern)
 
 
+def _or_else(text: str, usual: str) -> str:
+    """A text where there is one: `${or_else:${oc.env:NAME,""},usual}` in a configuration file."""
+    return text or usual
+
+
 HOOKS = (ForecastingHooks(), FailedStoresHooks())
 
 CONFIG_LOADER_CLASS = CheckedConfigLoader
@@ -22,7 +27,7 @@ CONFIG_LOADER_ARGS = {
     "default_run_env": "local",
     "config_patterns": {"mlflow": ["mlflow*", "mlflow*/**", "**/mlflow*"]},
     # Kedro turns OmegaConf's own resolvers off; these are the ones our configuration uses.
-    "custom_resolvers": {"now": _now, "oc.env": oc.env},
+    "custom_resolvers": {"now": _now, "or_else": _or_else, "oc.env": oc.env},
     # What a run is handed chooses no class.
     "restrict_runtime_params_type_selection": True,
     # Without a soft merge, one key in an environment wipes the rest of its group.

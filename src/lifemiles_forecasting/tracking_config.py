@@ -93,7 +93,7 @@ def places(tracking: Mapping[str, Any], parameters: Mapping[str, Any]) -> Places
         parameters: flat.
     """
     from lifemiles_forecasting.tracking.store import without_credentials
-    from lifemiles_forecasting.tracking.summary import Places
+    from lifemiles_forecasting.tracking.summary import Places, ui_command
 
     report = f"{parameters['data_root']}/08_reporting/report.html"
     uri = tracking["server"]["mlflow_tracking_uri"]
@@ -101,4 +101,4 @@ def places(tracking: Mapping[str, Any], parameters: Mapping[str, Any]) -> Places
         return Places(report, without_credentials(uri).rstrip("/"), "")
     ui = tracking.get("ui") or {}
     address = f"http://{ui.get('host', '127.0.0.1')}:{ui.get('port', '5000')}"
-    return Places(report, address, "kedro mlflow ui")
+    return Places(report, address, ui_command(uri, ui))

@@ -1,5 +1,6 @@
 """Servers listen on this machine alone, unless an option says otherwise and a warning is given."""
 
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -12,6 +13,7 @@ from services import free_port
 
 from lifemiles_forecasting import explore
 from lifemiles_forecasting.cli import cli
+from lifemiles_forecasting.core.errors import ConfigError
 from lifemiles_forecasting.core.hosts import exposure, is_loopback
 from lifemiles_forecasting.tracking import serving
 
@@ -42,7 +44,11 @@ def become(monkeypatch):
 
 @pytest.mark.parametrize(
     ("arguments", "host", "warned"),
-    [((), "127.0.0.1", False), (("--host", "0.0.0.0"), "0.0.0.0", True)],
+    [
+        ((), "127.0.0.1", False),
+        (("--host", "0.0.0.0"), "0.0.0.0", True),
+        (("--host", "::1"), "::1", False),
+    ],
 )
 def test_ui_warns_when_it_is_opened(fresh_project, monkeypatch, become, arguments, host, warned):
     monkeypatch.chdir(fresh_project.folder)
@@ -53,6 +59,18 @@ def test_ui_warns_when_it_is_opened(fresh_project, monkeypatch, become, argument
     (command,) = become
     assert command[command.index("--host") + 1] == host
     assert (f"Warning: {WARNING}" in result.stderr) == warned
+    assert f"MLflow UI at http://{f'[{host}]' if ':' in host else host}:5000 " in result.stderr
+
+
+def test_ui_of_no_store_is_refused_without_its_password(fresh_project, monkeypatch, become):
+    monkeypatch.chdir(fresh_project.folder)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgre://me:S3CRET@host/db")
+    bootstrap_project(fresh_project.folder)
+    result = CliRunner().invoke(cli, ["explore", "--serve"])
+    assert result.exit_code == 1
+    assert "Error: found no usable MLflow tracking store at postgre://host/db (" in result.stderr
+    assert "S3CRET" not in result.output
+    assert become == []
 
 
 @pytest.mark.parametrize(("address", "host"), [({}, "127.0.0.1"), ({"host": "::1"}, "::1")])
@@ -60,6 +78,44 @@ def test_scoring_server_is_told_where_to_listen(become, address, host):
     serving.become_server("1", 5001, **address)
     (command,) = become
     assert command[command.index("--host") + 1] == host
+
+
+@pytest.mark.parametrize(
+    ("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")]
+)
+def test_port_of_the_scoring_server_is_looked_at_where_it_will_listen(family, host):
+    with socket.socket(family) as other:
+        try:
+            other.bind((host, 0))
+        except OSError:
+            pytest.skip(f"this machine has no address {host}")
+        other.listen()
+        port = other.getsockname()[1]
+        message = rf"found no way to listen on port {port} of {host} \(address already in use\)"
+        with pytest.raises(ConfigError, match=message):
+            serving.check_port(port, host)
+    serving.check_port(port, host)
+
+
+def test_address_of_a_name_that_this_machine_lacks_is_no_reason_to_refuse_it(monkeypatch):
+    """`localhost` is often one of IPv6 as well where there is none; a lone one is refused."""
+    own, absent = ("127.0.0.1", free_port()), ("192.0.2.1", 5001)  # of documentation
+    stream = (socket.AF_INET, socket.SOCK_STREAM, 0, "")
+    found = [(*stream, absent), (*stream, own)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    serving.check_port(5001, "some.name")
+    found.pop()
+    with pytest.raises(ConfigError, match=r"\(cannot assign requested address\); expected a free"):
+        serving.check_port(5001, "some.name")
+
+
+def test_name_that_nobody_knows_is_refused(monkeypatch):
+    def unknown(*_, **__):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(ConfigError, match=r"port 5001 of nowhere \(name or service not known\)"):
+        serving.check_port(5001, "nowhere")
 
 
 @pytest.mark.parametrize("name", ["explore", "serve"])

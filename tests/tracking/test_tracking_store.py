@@ -16,6 +16,7 @@ from lifemiles_forecasting.tracking.store import (
     artifact_location,
     credentials_to_environment,
     has_content,
+    other_schema,
     probe,
     switch_telemetry_off,
     tune_sqlite,
@@ -61,6 +62,8 @@ def test_artifact_location(uri, expected):
         ("https://me:p?ss@host:5000/x", "https://..."),
         ("postgresql://host/db?password=p@ss", "postgresql://..."),
         ("http://host:5000", "http://host:5000"),
+        ("https:/me:secret@host", "host"),
+        ("/home/me@work/mlruns", "/home/me@work/mlruns"),
         ("sqlite:////home/me@work/mlflow.db?timeout=9", "sqlite:////home/me@work/mlflow.db"),
     ],
 )
@@ -117,6 +120,15 @@ def test_probe_does_not_wait_for_ever_for_who_writes_to_a_sqlite_file(tmp_path):
 def test_probe_refuses_a_folder_of_files(uri):
     with pytest.raises(TrackingError, match="no longer tracks into a folder of files"):
         probe(uri)
+
+
+@pytest.mark.parametrize("uri", ["htps://me:S3CRET@host", "postgre://me:S3CRET@host/db", "s3://x"])
+def test_probe_refuses_an_address_of_nothing_that_mlflow_tracks_into(uri):
+    problem = r"\(nothing that MLflow tracks into has an address that begins like this\)"
+    with pytest.raises(TrackingError, match=problem) as caught:
+        probe(uri)
+    assert f"no usable MLflow tracking store at {without_credentials(uri)} (" in str(caught.value)
+    assert "S3CRET" not in str(caught.value)
 
 
 @pytest.mark.parametrize("scheme", ["http", "postgresql+psycopg2", "mysql"])
@@ -264,9 +276,10 @@ def test_probe_signs_in_to_a_database(postgres):
         assert "secret" not in str(caught.value).lower()
 
 
-def test_probe_leaves_what_it_does_not_know_to_mlflow():
+def test_probe_leaves_what_it_cannot_ask_to_mlflow():
     probe("databricks")
     probe("databricks://profile")
+    probe("sqlite:///:memory:")
 
 
 def test_tune_sqlite_is_done_once_and_for_every_connection(tmp_path):
@@ -295,3 +308,14 @@ def test_switch_telemetry_off_unless_told_otherwise(monkeypatch):
     switch_telemetry_off()
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
     assert get_telemetry_client() is None
+
+
+def test_upgrade_of_a_database_is_told_without_its_password():
+    error = RuntimeError("Detected out-of-date database schema (found version 0a, but expected 1b)")
+    said = str(other_schema(error, "postgresql://me:secret@host/db"))
+    assert "secret" not in said
+    assert said.endswith(
+        "Back it up with its own tool, such as pg_dump, then run `mlflow db upgrade "
+        "postgresql://host/db`, with user and password in the address"
+    )
+    assert other_schema(RuntimeError("anything else"), "postgresql://host/db") is None

@@ -5,7 +5,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from lifemiles_forecasting.tracking.entities import metrics_of, params_of, tags_of
-from lifemiles_forecasting.tracking.summary import NOTE_TAG, Places, Summary, conclude
+from lifemiles_forecasting.tracking.summary import NOTE_TAG, Places, Summary, conclude, ui_command
+from lifemiles_forecasting.tracking_config import places
 
 PLACES = Places("data/08_reporting/report.html", "http://127.0.0.1:5000", "kedro mlflow ui")
 METRICS = {
@@ -41,6 +42,19 @@ def test_ten_lines_say_what_came_out(client, run):
     assert lines[6] == "Report: data/08_reporting/report.html"
     assert lines[7].endswith("after `kedro mlflow ui`")
     assert lines[9] == "In the terminal: kedro explore --experiment-id 1"
+
+
+def test_quality_is_told_by_the_tiers_of_the_run(client):
+    """The counts of the usual tiers are always there; what is not in use and empty is left out."""
+    bounds = {"Silver": 0.5, "Gold": 0.9}
+    run = client.create_run("1").info.run_id
+    usual = {f"quality_{tier}_count": 0 for tier in ("excelente", "bueno", "regular")}
+    counts = {"quality_gold_count": 3, "quality_silver_count": 0, "quality_pobre_count": 1200}
+    params = {f"reporting.tiers.{name}.min_r2": bound for name, bound in bounds.items()}
+    client.log_batch(run, metrics_of({**usual, **counts})[0], params_of(params))
+    summary = Summary.of(client, run, PLACES)
+    assert summary.lines()[4] == "Quality: GOLD 3, SILVER 0, POBRE 1,200"
+    assert "| quality | GOLD 3, SILVER 0, POBRE 1,200 |" in summary.markdown()
 
 
 @pytest.mark.parametrize(
@@ -82,3 +96,20 @@ def test_a_server_has_its_own_ui(client, run):
     lines = conclude(client, run, Places("r.html", "https://mlflow.example", ""))
     assert lines[7].startswith("This run: https://mlflow.example/#/experiments/1/runs/")
     assert "after" not in lines[7]
+
+
+def test_ui_of_a_database_with_a_password_is_started_by_our_own_command():
+    """kedro-mlflow's would hand the address on as an argument, for `ps` to show."""
+    for uri in ("postgresql://me:pw@host/db", "mysql://host/db?password=pw"):
+        assert ui_command(uri, {}) == "kedro explore --serve"
+        elsewhere = {"host": "localhost", "port": 5002}
+        assert ui_command(uri, elsewhere) == "kedro explore --serve --host=localhost --port=5002"
+        server = {"mlflow_tracking_uri": uri}
+        said = places({"server": server, "ui": elsewhere}, {"data_root": "data"})
+        assert said.ui == "http://localhost:5002"
+        assert said.starts_ui == ui_command(uri, elsewhere)
+
+
+@pytest.mark.parametrize("uri", ["sqlite:////home/me@work/a.db?timeout=9", "postgresql:///db"])
+def test_ui_of_other_stores_is_started_as_kedro_mlflow_does(uri):
+    assert ui_command(uri, {"port": "5002"}) == "kedro mlflow ui"

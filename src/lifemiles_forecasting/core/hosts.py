@@ -20,6 +20,16 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def in_address(host: str) -> str:
+    """A host as it stands in an address.
+
+    Example:
+        >>> f"http://{in_address('::1')}:5000", f"http://{in_address('localhost')}:5000"
+        ('http://[::1]:5000', 'http://localhost:5000')
+    """
+    return f"[{host}]" if ":" in host else host
+
+
 def exposure(host: str) -> str:
     """What a user should know who lets other machines in; nothing where they are not.
 

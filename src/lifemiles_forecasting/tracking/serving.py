@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import sys
@@ -26,16 +27,33 @@ def check_port(port: int, host: str = LOOPBACK) -> None:
     Raises:
         ConfigError: it is not, or not ours to take.
     """
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server will
+    try:
+        _listen(host, port)
+    except OSError as error:
+        raise ConfigError(
+            f"no way to listen on port {port} of {host} ({error.strerror.lower()})",
+            "a free port",
+            "Choose another with --port, or PORT= of make",
+        ) from None
+
+
+def _listen(host: str, port: int) -> None:
+    """Listen where the server will: on every address of the host that this machine has."""
+    absent, listened = OSError(), False
+    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    for family, kind, _, _, address in found:
         try:
-            probe.bind((host, port))
+            with socket.socket(family, kind) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server will
+                probe.bind(address)
+                listened = True
         except OSError as error:
-            raise ConfigError(
-                f"no way to listen on port {port} of {host} ({error.strerror.lower()})",
-                "a free port",
-                "Choose another with --port, or PORT= of make",
-            ) from None
+            # `localhost` is an address of IPv6 too where there is no IPv6
+            if error.errno not in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
+                raise
+            absent = error
+    if not listened:
+        raise absent
 
 
 def load_version(
@@ -57,11 +75,12 @@ def load_version(
     """
     from lifemiles_forecasting.tracking.registered_fleet import RegisteredFleets
     from lifemiles_forecasting.tracking.registry import open_registry
-    from lifemiles_forecasting.tracking.store import probe, refuse_pickles
+    from lifemiles_forecasting.tracking.store import clear_schema_errors, probe, refuse_pickles
 
     refuse_pickles()
     probe(uri)
-    client = open_registry(uri, registry_uri).client
+    with clear_schema_errors(uri):
+        client = open_registry(uri, registry_uri).client
     import mlflow
 
     # these also set the environment variables, which what comes next inherits

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from lifemiles_forecasting.core.errors import TrackingError
+from lifemiles_forecasting.core.errors import TrackingError, causes
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 PATIENCE_SECONDS = 3.0
@@ -75,6 +75,8 @@ def without_credentials(uri: str) -> str:
     address, _, query = uri.partition("?")
     if uri.startswith("sqlite"):
         return address
+    if "://" not in address:  # and so no address: a slash may be missing
+        return address.rpartition("@")[2] if re.search(r":.*@", address) else address
     if "@" in query:  # a password may hold a question mark: what is what cannot be told
         return uri.partition("://")[0] + "://..."
     return re.sub(r"(?<=://).*@", "", address)
@@ -139,6 +141,8 @@ def probe(
         problem = problem or _answer_within(LOGIN_SECONDS, lambda: _login_problem(uri))
     elif uri.startswith("file:") or ("://" not in uri and uri not in _REMOTE_NAMES):
         problem = "MLflow no longer tracks into a folder of files"
+    elif _dialect(uri) not in _REMOTE_NAMES | {"sqlite"}:
+        problem = "nothing that MLflow tracks into has an address that begins like this"
     else:
         problem = ""
     if problem:
@@ -147,6 +151,47 @@ def probe(
             "a SQLite file (sqlite:///FILE), a database or an MLflow server that answers",
             f"Check {_VARIABLES[store]} (or conf/base/mlflow.yml) and that the server is running",
         )
+
+
+def other_schema(error: BaseException, uri: str) -> TrackingError | None:
+    """What to do when MLflow finds the tables of another version of itself.
+
+    Args:
+        error: what stopped the work.
+        uri: the absolute tracking URI.
+
+    Returns:
+        What to say instead; nothing for any other error.
+    """
+    if not any("out-of-date database schema" in str(one) for one in causes(error)):
+        return None
+    shown, is_file = without_credentials(uri), sqlite_path(uri) is not None
+    copy = "`kedro tracking backup DEST`" if is_file else "its own tool, such as pg_dump"
+    return TrackingError(
+        f"tables of another version of MLflow in the tracking store at {shown}",
+        "those of the installed version, as after an update of MLflow",
+        f"Back it up with {copy}, then run `mlflow db upgrade {shown}`"
+        + ("" if is_file or shown == uri else ", with user and password in the address"),
+    )
+
+
+@contextmanager
+def clear_schema_errors(uri: str) -> Iterator[None]:
+    """Raise what `other_schema` says in place of MLflow's error.
+
+    Args:
+        uri: the absolute tracking URI.
+
+    Raises:
+        TrackingError: the store has the tables of another version of MLflow.
+    """
+    try:
+        yield
+    except Exception as error:
+        instead = other_schema(error, uri)
+        if instead is None:
+            raise
+        raise instead from error
 
 
 def tune_sqlite() -> None:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from lifemiles_forecasting.core.hosts import LOOPBACK
+from lifemiles_forecasting.tracking.store import sqlite_path, without_credentials
+
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 NOTE_TAG = "mlflow.note.content"  # what the UI shows as the run's description
-TIERS = ("EXCELENTE", "BUENO", "REGULAR", "POBRE")
 _PARENTS = "tags.run_level = 'pipeline'"
+_TIER_COUNT = re.compile(r"quality_(.+)_count")
+_TIER_BOUND = re.compile(r"reporting\.tiers\.(.+)\.min_r2")
 _MISSING = "-"
 _WORKFLOW = "?workflowType=machine_learning"  # or the UI opens its pages for language models
 
@@ -30,6 +36,25 @@ class Places:
     report: str
     ui: str
     starts_ui: str
+
+
+def ui_command(uri: str, ui: Mapping[str, Any]) -> str:
+    """The command that starts the MLflow UI of a store and shows nobody a password.
+
+    kedro-mlflow's own hands the store's address on as an argument, which every user of the machine
+    can read.
+
+    Args:
+        uri: the absolute tracking URI, of a file or a database.
+        ui: group `ui` of `mlflow.yml`.
+    """
+    if sqlite_path(uri) is not None or without_credentials(uri) == uri:
+        return "kedro mlflow ui"
+    command = "kedro explore --serve"
+    for option, usual in (("host", LOOPBACK), ("port", "5000")):
+        wanted = str(ui.get(option, usual))
+        command += f" --{option}={wanted}" if wanted != usual else ""
+    return command
 
 
 @dataclass(frozen=True)
@@ -136,14 +161,28 @@ class Summary:
         return f"tags.`mlflow.parentRunId` = '{self.run_id}'"
 
     def _quality(self) -> str:
-        counts = [
-            f"{tier} {self._number(f'quality_{tier.lower()}_count', ',.0f')}" for tier in TIERS
-        ]
-        return ", ".join(counts)
+        """Stores by tier, the strictest first; the rest, which has no bounds, comes last."""
+        from lifemiles_forecasting.core.quality import POOR
+
+        bounds = _by_tier(_TIER_BOUND, self.params)
+        rest = POOR.lower()
+        counts = {
+            tier: count
+            for tier, count in _by_tier(_TIER_COUNT, self.metrics).items()
+            if count or tier in bounds or tier == rest  # else of a tier that is not in use
+        }
+        order = sorted(counts, key=lambda tier: (tier == rest, -bounds.get(tier, -math.inf)))
+        return ", ".join(f"{tier.upper()} {counts[tier]:,.0f}" for tier in order) or _MISSING
 
     def _number(self, name: str, form: str) -> Any:
         value = self.metrics.get(name)
         return _MISSING if value is None else format(value, form)
+
+
+def _by_tier(names: re.Pattern[str], values: Mapping[str, Any]) -> dict[str, float]:
+    """Numbers by the tier, in small letters, that their names hold."""
+    found = ((names.fullmatch(name), value) for name, value in values.items())
+    return {match[1].lower(): float(value) for match, value in found if match}
 
 
 def conclude(client: MlflowClient, run_id: str, places: Places) -> list[str]:

@@ -1,0 +1,142 @@
+"""What `kedro run` is asked to run: unknown names, and starts that cannot be, end in one error."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from kedro.config import OmegaConfigLoader
+from kedro.framework import project
+from kedro.framework.project import configure_project
+from kedro.io import DataCatalog, MemoryDataset
+
+from lifemiles_forecasting import cli
+from lifemiles_forecasting.cli_selection import whole_pipeline
+from lifemiles_forecasting.core.errors import InputError
+from lifemiles_forecasting.pipeline_starts import check_in_memory
+from lifemiles_forecasting.settings import CONFIG_LOADER_ARGS
+
+CONF = Path(__file__).parents[1] / "conf"
+DEFAULT = ["__default__"]
+
+
+@pytest.fixture(autouse=True)
+def configured():
+    configure_project("lifemiles_forecasting")
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Options of `kedro run` as they reach Kedro, which runs nothing."""
+    asked = {}
+    monkeypatch.setattr(cli.kedro_run, "callback", lambda **options: asked.update(options))
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["--tags=modelling"],
+            "no tag 'modelling'; expected one of modeling, registration, reporting. "
+            "Did you mean 'modeling'?",
+        ),
+        (["--tags=nope"], "no tag 'nope'; "),
+        (
+            ["--from-inputs=pannel"],
+            "no input 'pannel'; expected one of the pipelines that are run. Did you mean 'panel'?",
+        ),
+        (
+            ["--to-outputs=nope"],
+            "no output 'nope'; expected one of the pipelines that are run. "
+            "`kedro viz run` shows them",
+        ),
+        (["--pipelines=leak_audit", "--namespaces=nope"], "no namespace 'nope'; expected one of "),
+        (
+            ["--runner=Foo"],
+            "no runner 'Foo'; expected one of ParallelRunner, SequentialRunner, ThreadRunner, or a "
+            "class with its module",
+        ),
+        (["--runner=no.such.Runner"], "no runner 'no.such.Runner'; "),
+        (
+            ["--tags=reporting", "--nodes=build_study"],
+            "no node that --tags and --nodes leave together; expected at least one. ",
+        ),
+    ],
+)
+def test_what_is_not_there_is_refused(asked, arguments, message):
+    result = CliRunner().invoke(cli.cli, ["run", *arguments])
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)  # no traceback
+    assert result.stderr.startswith(f"Error: found {message}")
+    assert asked == {}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--tags=modeling,reporting"],
+        ["--from-inputs=panel,params:horizon", "--to-outputs=report"],
+        ["--pipelines=monitoring", "--namespaces=monitoring.data_processing"],
+        ["--pipelines=monitoring", "--namespaces=monitoring"],
+        ["--runner=ThreadRunner"],
+        ["--runner=kedro.runner.SequentialRunner"],
+    ],
+)
+def test_what_is_there_reaches_kedro(asked, arguments):
+    result = CliRunner().invoke(cli.cli, ["run", *arguments])
+    assert result.exit_code == 0, result.stderr
+    assert asked
+
+
+@pytest.fixture(scope="module")
+def catalog():
+    loader = OmegaConfigLoader(conf_source=str(CONF), env="base", **CONFIG_LOADER_ARGS)
+    return DataCatalog.from_config(loader["catalog"])
+
+
+@pytest.mark.parametrize(
+    ("pipelines", "nodes"),
+    [
+        (DEFAULT, {"from_nodes": ["registration.judge_model"]}),
+        (DEFAULT, {"node_names": ["registration.judge_model"]}),
+        (["registration"], {}),  # what hands it on is in another pipeline
+    ],
+)
+def test_a_start_at_what_is_only_in_memory_is_refused_with_where_to_start(
+    catalog, pipelines, nodes
+):
+    project.pipelines.set_requested(pipelines)  # as a session does
+    chosen = whole_pipeline(pipelines).filter(**nodes)
+    with pytest.raises(InputError) as caught:
+        check_in_memory(chosen, catalog, pipelines)
+    assert str(caught.value) == (
+        "found no backtest_result and no study to start from: nodes hand that on in memory alone; "
+        "expected a start at nodes whose inputs are in files. "
+        "Start earlier: `kedro run --from-nodes=modeling.plan_training`"
+    )
+    there = whole_pipeline(DEFAULT).from_nodes("modeling.plan_training")
+    check_in_memory(there, catalog, DEFAULT)
+
+
+def test_a_start_within_one_pipeline_stays_in_it(catalog):
+    chosen = whole_pipeline(["modeling"]).from_nodes("modeling.build_study")
+    hint = r"`kedro run --pipelines=modeling --from-nodes=modeling\.plan_training`"
+    with pytest.raises(InputError, match=hint):
+        check_in_memory(chosen, catalog, ["modeling"])
+
+
+def test_every_pipeline_but_one_starts_from_files(catalog):
+    project.pipelines.set_requested(None)
+    for name, pipeline in project.pipelines.items():
+        if name != "registration":
+            check_in_memory(pipeline, catalog, [name])
+
+
+def test_what_a_session_was_handed_in_memory_is_there():
+    """A notebook may put a study into the catalog itself."""
+    catalog = DataCatalog({"study": MemoryDataset(1), "backtest_result": MemoryDataset(2)})
+    register = whole_pipeline(DEFAULT).filter(node_names=["registration.judge_model"])
+    files = register.inputs() - {"study", "backtest_result"}
+    for name in files:
+        catalog[name] = MemoryDataset(3)
+    check_in_memory(register, catalog, DEFAULT)

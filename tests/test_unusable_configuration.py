@@ -1,0 +1,182 @@
+"""Files of conf/ and a store that cannot be used: one error says where, and nothing is tracked."""
+
+import os
+import shutil
+import sqlite3
+from contextlib import closing
+
+import pytest
+from click.testing import CliRunner
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import bootstrap_project
+
+from lifemiles_forecasting.cli import cli
+from lifemiles_forecasting.core.errors import ConfigError, TrackingError
+
+
+@pytest.fixture
+def opened(fresh_project, monkeypatch):
+    """Open the project as every Kedro command does; files of conf/ by name are written before."""
+    monkeypatch.chdir(fresh_project.folder)
+    for name in [n for n in os.environ if n.startswith(("LIFEMILES_", "MLFLOW_TRACKING_URI"))]:
+        monkeypatch.delenv(name)
+
+    def context(files, env=None, **parameters):
+        for name, text in files.items():
+            (fresh_project.folder / "conf" / name).write_text(text)
+        bootstrap_project(fresh_project.folder)
+        with KedroSession.create(
+            fresh_project.folder, env=env, runtime_params=parameters
+        ) as session:
+            return session.load_context()
+
+    return context
+
+
+@pytest.fixture
+def refused(opened, fresh_project):
+    """The message with which a configuration is refused."""
+
+    def message(*arguments, **parameters):
+        with pytest.raises(ConfigError) as caught:
+            opened(*arguments, **parameters)
+        assert not (fresh_project.folder / "mlflow.db").exists()
+        return str(caught.value)
+
+    return message
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "usual"),
+    [
+        ("raw_transactions", "exports", "data/01_raw/transactions"),
+        ("data_root", "outputs", "data"),
+        ("events", "plan.csv", None),
+    ],
+)
+def test_place_in_a_parameters_file_is_refused_where_the_catalog_takes_another(
+    refused, name, place, usual
+):
+    assert refused({"local/parameters_mine.yml": f"{name}: {place}\n"}) == (
+        f"found {name} = {place!r} in a parameters file, where the catalog does not look: it "
+        f"takes {usual!r}; expected no {name} of its own in any conf/*/parameters*.yml. Put it "
+        f"into `paths` of globals.yml of the environment, or give --params={name}=..."
+    )
+
+
+def test_place_in_globals_or_at_run_time_reaches_the_catalog(opened, fresh_project):
+    """Run-time parameters go before both files, and an empty one leaves the plan of events out."""
+    files = {
+        "local/globals.yml": "paths: {raw_transactions: exports, events: plan.csv}\n",
+        "local/parameters.yml": "raw_transactions: exports\ndata_root: never_used\n",
+    }
+    loader = opened(files, data_root="outputs", events=None).config_loader
+    assert loader["parameters"]["raw_transactions"] == "exports"
+    catalog = loader["catalog"]
+    assert catalog["raw_transactions"]["filepath"] == "exports"
+    assert catalog["events"]["filepath"] is None
+    assert catalog["store_metrics"]["filepath"] == "outputs/08_reporting/store_metrics.csv"
+
+
+PLAIN = "expected plain YAML: text, numbers, lists and groups"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "found"),
+    [
+        (
+            "parameters.yml",
+            "modeling:\n\tworkers: 1\n",
+            "character '\\t' that cannot start any token in line 2 of {folder}/parameters.yml",
+        ),
+        (
+            "parameters.yml",
+            "stores: [a, b\nseed: 7\n",
+            "expected ',' or ']', but got ':' in line 2 of {folder}/parameters.yml",
+        ),
+        (
+            "globals.yml",
+            "paths: [data\n",
+            "expected ',' or ']', but got '<stream end>' in line 2 of",
+        ),
+        ("parameters.yml", "seed: 8\nseed: 9\n", "duplicate key seed in one of the files param"),
+        ("parameters.yml", "seed: \0\n", "unacceptable character #x0000: special characters "),
+        ("catalog.yml", "a: *S3CRET\n", "text that begins with * or & and is not quoted in one of"),
+        (
+            "mlflow.yml",
+            "server: [a]\n",
+            "a list in the place of a group in one of the files mlflow",
+        ),
+        (
+            "parameters.yml",
+            b"target: Facturaci\xf3n\n",
+            "bytes that are no UTF-8 (invalid continuation byte) in one of the files parameters* ",
+        ),
+    ],
+)
+def test_file_that_is_no_plain_yaml(refused, fresh_project, name, text, found):
+    folder = fresh_project.folder / "conf" / "local"
+    if isinstance(text, bytes):
+        (folder / name).write_bytes(text)
+    message = refused({} if isinstance(text, bytes) else {f"local/{name}": text})
+    assert message.startswith(f"found {found.format(folder=folder)}")
+    assert message.endswith(PLAIN)
+    assert "S3CRET" not in message
+
+
+def test_key_in_two_files_of_an_environment(refused):
+    message = refused({"local/parameters.yml": "seed: 8\n", "local/parameters_x.yml": "seed: 9\n"})
+    assert message.startswith("found the same key in ")
+    assert "local/parameters_x.yml" in message
+    assert message.endswith(
+        ": seed; expected each key in one file of an environment. Take it out of one of them"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "found"),
+    [
+        ("globals.yml", "paths: null\n", "paths = None in globals.yml; expected a group"),
+        ("globals.yml", "paths: {data_root: 7}\n", "paths.data_root = 7 in globals.yml; expected"),
+        (
+            "mlflow.yml",
+            "tracking: {experiment: LM}\n",
+            "tracking.experiment = 'LM' in mlflow.yml; expected a group, with a name and a value "
+            "in each line under it. conf/base/mlflow.yml shows it",
+        ),
+        ("mlflow.yml", "ui: 5001\n", "ui = 5001 in mlflow.yml; expected a group"),
+        (
+            "mlflow.yml",
+            "tracking: {experiment: {name: ' '}}\n",
+            "tracking.experiment.name = ' ' in mlflow.yml; expected the name of an experiment",
+        ),
+    ],
+)
+def test_value_in_the_place_of_a_group(refused, name, text, found):
+    assert refused({f"local/{name}": text}).startswith(f"found {found}")
+
+
+@pytest.fixture
+def older_store(fresh_project, empty_store):
+    """A tracking store of another version of MLflow; gives its address."""
+    shutil.copy(empty_store, fresh_project.folder / "mlflow.db")
+    with closing(sqlite3.connect(fresh_project.folder / "mlflow.db")) as database:
+        database.execute("UPDATE alembic_version SET version_num = '0a8213491aaa'")
+        database.commit()
+    return fresh_project.tracking_uri
+
+
+def test_tables_of_another_version_of_mlflow_end_with_what_to_do(opened, older_store):
+    expected = (
+        f"found tables of another version of MLflow in the tracking store at {older_store}; "
+        "expected those of the installed version, as after an update of MLflow. Back it up with "
+        f"`kedro tracking backup DEST`, then run `mlflow db upgrade {older_store}`"
+    )
+    with pytest.raises(TrackingError) as caught:
+        opened({})
+    assert str(caught.value) == expected
+    for command in (["explore"], ["models", "show"]):
+        result = CliRunner().invoke(cli, command)
+        assert result.exit_code == 1
+        assert isinstance(result.exception, SystemExit)  # no traceback
+        assert f"Error: {expected}" in result.stderr
