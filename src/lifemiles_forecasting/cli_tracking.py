@@ -81,7 +81,7 @@ def replay(stores: Stores, data_root: Path | None) -> None:
 
     from lifemiles_forecasting.run_lock import RunLock
     from lifemiles_forecasting.tracking import spool
-    from lifemiles_forecasting.tracking.store import keep_stdout_clean, probe
+    from lifemiles_forecasting.tracking.store import clear_schema_errors, keep_stdout_clean, probe
 
     data_root = data_root or stores.outputs
     if not spool.has_spool(data_root):
@@ -92,8 +92,9 @@ def replay(stores: Stores, data_root: Path | None) -> None:
     lock = RunLock()
     lock.take(data_root)
     try:
-        for name in spool.replay(data_root, MlflowClient(stores.tracking, stores.registry)):
-            click.echo(f"{name} is in the tracking store now")
+        with clear_schema_errors(stores.tracking):
+            for name in spool.replay(data_root, MlflowClient(stores.tracking, stores.registry)):
+                click.echo(f"{name} is in the tracking store now")
     finally:
         lock.release()
 

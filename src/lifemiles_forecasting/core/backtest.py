@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,6 +24,7 @@ from lifemiles_forecasting.core.training_ledger import Ledger
 # codes of warnings
 WORSE_THAN_BASE = "own_models_worse_than_base"
 LEFT_OUT = "candidate_failed"
+TOO_EARLY = "candidate_without_test"
 MOST = 0.5  # a store's own kind of model is used if so many stores are served no worse than by base
 SIZE_SAMPLE = 128  # stores whose own models choose the size for all: choosing costs no more
 
@@ -58,7 +61,7 @@ def actual(study: Study, origin: int) -> np.ndarray:
     return np.where(started[:, None], y, np.nan)
 
 
-def _stack(y_hat: dict, names: tuple[str, ...], origins: tuple[int, ...]) -> np.ndarray:
+def _stack(y_hat: dict, names: Sequence[Any], origins: tuple[int, ...]) -> np.ndarray:
     """(K, S, N) forecasts of several windows, one after another."""
     return np.stack([np.concatenate([y_hat[name, o] for o in origins], axis=1) for name in names])
 
@@ -83,16 +86,31 @@ def _judged_truth(study: Study, origins: tuple[int, ...]) -> np.ndarray:
     return np.where(_judged(study, origins), _truth(study, origins), np.nan)
 
 
+def _told(y_hat: dict, names: Sequence[Any], origins: tuple[int, ...]) -> tuple[int, ...]:
+    """The latest of some windows, as far back as all these have forecast any store.
+
+    Learners have nothing to learn from before the earliest windows of a short history, and who has
+    no forecast of a window cannot be compared over it. One that has none of the last window either
+    is not waited for.
+    """
+
+    def tells(name: Any, origin: int) -> bool:
+        return bool(np.isfinite(y_hat[name, origin]).all(axis=1).any())
+
+    ready = [name for name in names if tells(name, origins[-1])]
+    silent = [k for k, o in enumerate(origins) if not all(tells(name, o) for name in ready)]
+    return origins[silent[-1] + 1 :] if silent else origins
+
+
 def _choose(study: Study, fits: Fits, sizes: list[Variant], k: int) -> Variant:
     """The size for window k: of smallest error on the windows before it; the first for window 0."""
-    origins = study.windows[:k]
-    if len(sizes) == 1 or not origins:
+    if len(sizes) == 1 or not k:
         return sizes[0]
-    y_hat = np.stack(
-        [np.concatenate([fits.by[v, o].forecast for o in origins], axis=1) for v in sizes]
-    )
+    y_hat = {(size, o): fits.by[size, o].forecast for size in sizes for o in study.windows[:k]}
+    origins = _told(y_hat, sizes, study.windows[:k])
     pool = study.attempted_at(study.windows[k]) & ~fits.failed(study.series.store_ids)
-    return sizes[best_size(_judged_truth(study, origins)[pool], y_hat[:, pool])]
+    truth = _judged_truth(study, origins)
+    return sizes[best_size(truth[pool], _stack(y_hat, sizes, origins)[:, pool])]
 
 
 def run(study: Study) -> Backtest:
@@ -218,6 +236,7 @@ def _no_worse(study: Study, fits: Fits, y_hat: dict, earlier: tuple[int, ...]) -
     """See `Backtest`; what counts are the stores of `_judges`."""
     pool = _judges(study, fits, earlier)
     own = [name for name in study.settings.candidates if name in fitting.LOCAL]
+    earlier = _told(y_hat, study.settings.candidates, earlier)
     y_hats = _stack(y_hat, (*own, "base"), earlier)[:, pool]
     truth = _judged_truth(study, earlier)[pool]
     return {name: share_no_worse(truth, y_hats[k], y_hats[-1]) for k, name in enumerate(own)}
@@ -229,10 +248,17 @@ def dropped(no_worse: dict[str, float]) -> list[str]:
 
 
 def notices(study: Study, result: Backtest) -> list[Notice]:
-    """Warnings of kinds of models that are not used: worse than the base, or not to be fitted."""
+    """Warnings of kinds of models that are not used: worse than the base, or not to be fitted.
+
+    Or not to be tested, where the last window before the test is too early for them.
+    """
     stores = int(study.attempted.sum())
     failed = dict.fromkeys((failure.store_id, failure.stage) for failure in result.fits.left_out)
+    left_out = {name for name, _ in failed}
+    before = [(name, result.y_hat[name, study.windows[-2]]) for name in study.settings.candidates]
+    early = [name for name, y_hat in before if not np.isfinite(y_hat).all(axis=1).any()]
     return [
+        *(Notice(name, "weights", TOO_EARLY, stores) for name in early if name not in left_out),
         *(Notice(name, "weights", WORSE_THAN_BASE, stores) for name in dropped(result.no_worse)),
         *(Notice(name, stage, LEFT_OUT, stores) for name, stage in failed),
     ]
@@ -243,6 +269,7 @@ def _weights(study: Study, fits: Fits, y_hat: dict, earlier: tuple[int, ...]) ->
     unused = dropped(_no_worse(study, fits, y_hat, earlier))
     unused += [failure.store_id for failure in fits.left_out]
     pool = _judges(study, fits, earlier)
+    earlier = _told(y_hat, names, earlier)
     weights = np.full((len(attempted), len(names)), np.nan)
     weights[attempted] = store_weights(
         _truth(study, earlier)[attempted],
@@ -262,7 +289,12 @@ def _finished(study: Study, y_hat: dict, weights: np.ndarray, origin: int) -> np
 
 
 def calibrate(study: Study, y_hat: dict, origins: tuple[int, ...]) -> Intervals:
-    """Intervals from the blend's errors of these windows."""
+    """Intervals from the blend's errors of these windows.
+
+    Before the first window nothing was combined, so its blend is the base; it counts where there
+    is no other.
+    """
+    origins = tuple(origin for origin in origins if origin > study.windows[0]) or origins
     return Intervals.fit(
         [
             (
