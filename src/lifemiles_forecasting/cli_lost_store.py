@@ -44,9 +44,9 @@ def go_on_without_store(error: Exception) -> bool:
     )
     spool = spool_uri(lost.outputs)
     sqlite_path(spool).parent.mkdir(parents=True, exist_ok=True)
-    code = subprocess.call(  # noqa: S603 - our own command once more
-        [sys.executable, "-m", "kedro", *sys.argv[1:]], env={**os.environ, SPOOL_VARIABLE: spool}
-    )
+    variables = {**os.environ, SPOOL_VARIABLE: spool, "MLFLOW_REGISTRY_URI": spool}
+    command = [sys.executable, "-m", "kedro", *sys.argv[1:]]
+    code = subprocess.call(command, env=variables)  # noqa: S603 - our own command once more
     if code:
         raise SystemExit(code)
     return True

@@ -36,7 +36,8 @@ def tracking_config(loader: AbstractConfigLoader, project_path: Path) -> dict[st
     config = _mlflow_yml(loader)
     server = dict(config.get("server") or {})
     if spool := os.environ.get(SPOOL_VARIABLE):  # the configured store has gone away
-        server = {"mlflow_tracking_uri": spool}
+        # its registry too: MLflow itself would go on with MLFLOW_REGISTRY_URI
+        server = {"mlflow_tracking_uri": spool, "mlflow_registry_uri": spool}
     uri = store.absolute_uri(server.get("mlflow_tracking_uri"), project_path)
     registry_uri = server.get("mlflow_registry_uri") or None
     server["mlflow_tracking_uri"] = store.credentials_to_environment(uri)
