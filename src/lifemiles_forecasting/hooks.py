@@ -254,10 +254,10 @@ def replay_spool(folder: Path) -> None:
     from mlflow.tracking import MlflowClient
 
     from lifemiles_forecasting.tracking.names import SPOOL_VARIABLE
-    from lifemiles_forecasting.tracking.spool import has_spool, replay
+    from lifemiles_forecasting.tracking.spool import has_spool, replay_or_warn
 
     if SPOOL_VARIABLE not in os.environ and has_spool(folder):
-        for name in replay(folder, MlflowClient()):
+        for name in replay_or_warn(folder, MlflowClient()):
             logger.info("%s, tracked while the store was away, is there now", name)
 
 

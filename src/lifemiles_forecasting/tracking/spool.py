@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
+
+from lifemiles_forecasting.core.errors import ForecastingError, TrackingError
+from lifemiles_forecasting.tracking.dead_runs import OUTPUTS_TAG
+from lifemiles_forecasting.tracking.first_use import one_at_a_time
+from lifemiles_forecasting.tracking.lifecycle import without_retries
 from lifemiles_forecasting.tracking.pages import read_all
 from lifemiles_forecasting.tracking.spooled_model import copy_models, remove_versions
+from lifemiles_forecasting.tracking.store import has_content
 from lifemiles_forecasting.tracking.store_runs import PARENT_TAG, nested_filter
 
 if TYPE_CHECKING:
@@ -18,6 +28,9 @@ if TYPE_CHECKING:
 
 REPLAYED_TAG = "replayed_from"  # run id in the spool
 FOLDER = "06_models/untracked"
+logger = logging.getLogger(__name__)
+
+_REFUSALS = (ForecastingError, MlflowException, SQLAlchemyError, OSError)
 _BATCH = 100  # MLflow's limit of parameters and tags in one call; of metrics it is 1,000
 
 
@@ -39,30 +52,87 @@ def replay(outputs: Path, target: MlflowClient) -> list[str]:
     stores says `spooled_model.copy_models`.
 
     Args:
-        outputs: folder of the outputs.
+        outputs: folder of the outputs, which nobody else writes to.
         target: of the store that was away.
 
     Returns:
         Names of the training runs that were written now.
+
+    Raises:
+        TrackingError: the spool cannot be read, or some of its runs cannot be written; the others
+            are, and the spool stays.
     """
+    uri, folder = spool_uri(outputs), outputs / FOLDER
+    written, problems = [], []
+    with _one_error(folder):
+        with one_at_a_time(uri):  # removes tables that a killed run has left half made
+            pass
+        for source, experiment, family in _families(uri):
+            try:
+                if _replay_family(source, target, experiment, family):
+                    written.append(family[0].info.run_name)
+            except _REFUSALS as error:
+                problems.append(error)
+        if problems:
+            raise problems[0]
+        shutil.rmtree(folder)
+    return written
+
+
+def replay_or_warn(outputs: Path, target: MlflowClient) -> list[str]:
+    """`replay` for a run that goes on where it cannot be done."""
+    try:
+        return replay(outputs, target)
+    except TrackingError as error:
+        logger.warning("%s", error)
+        return []
+
+
+@contextmanager
+def _one_error(folder: Path) -> Iterator[None]:
+    """Raise a TrackingError in place of whatever a spool that cannot be replayed raises."""
+    try:
+        yield
+    except _REFUSALS as error:
+        reason = str(error).partition("\n")[0]
+        raise TrackingError(
+            f"runs in {folder} that cannot be written to the tracking store ({reason})",
+            "a spool that can be read, and a store that takes it",
+            "They are kept, and `kedro tracking replay` or the next run tries again; remove the "
+            "folder to do without them",
+        ) from error
+
+
+def _families(uri: str) -> Iterator[tuple[MlflowClient, Experiment, list[Run]]]:
+    """Each training run of a spool, oldest first, so that its version is too, with nested ones."""
     from mlflow.tracking import MlflowClient
 
-    uri = spool_uri(outputs)
+    if not has_content(uri):
+        return
     source = MlflowClient(tracking_uri=uri, registry_uri=uri)
-    written = []
     for experiment in source.search_experiments():
-        runs = read_all(source, [experiment.experiment_id], "", keep=lambda run: run)
         nested: dict[str, list[Run]] = {}
-        for run in runs:
+        for run in read_all(source, [experiment.experiment_id], "", keep=lambda run: run):
             nested.setdefault(run.data.tags.get(PARENT_TAG, ""), []).append(run)
-        for parent in reversed(nested.get("", [])):  # oldest first, so that its version is too
-            there = _experiment(target, experiment)
-            if _is_there(target, there, parent.info.run_id):
-                continue
-            _copy_family(source, target, there, [parent, *nested.get(parent.info.run_id, [])])
-            written.append(parent.info.run_name)
-    shutil.rmtree(outputs / FOLDER)
-    return written
+        for parent in reversed(nested.get("", [])):
+            yield source, experiment, [parent, *nested.get(parent.info.run_id, [])]
+
+
+def _replay_family(
+    source: MlflowClient, target: MlflowClient, like: Experiment, family: list[Run]
+) -> bool:
+    """Write a training run and its nested ones; whether they were not there yet."""
+    run_id = family[0].info.run_id
+    there = _experiment(target, like)
+    if _is_there(target, there, run_id):
+        return False
+    try:
+        _copy_family(source, target, there, family)
+    except _REFUSALS:
+        with without_retries(), suppress(*_REFUSALS):
+            _is_there(target, there, run_id)  # deletes what there is of it
+        raise
+    return True
 
 
 def _experiment(target: MlflowClient, like: Experiment) -> str:
@@ -111,11 +181,13 @@ def _copy(
     ).info.run_id
     # the models of a run name it in one of its tags
     mine = {key: v.replace(run.info.run_id, copied) for key, v in run.data.tags.items()}
+    # it writes nowhere: the next run would take what an interrupted replay has left for a dead run
+    left_out = {*tags, OUTPUTS_TAG}
     at = run.info.end_time or run.info.start_time  # a metric is logged once, without steps
     batches = (
         ("metrics", [Metric(key, value, at, 0) for key, value in run.data.metrics.items()]),
         ("params", [Param(key, value) for key, value in run.data.params.items()]),
-        ("tags", [RunTag(key, value) for key, value in mine.items() if key not in tags]),
+        ("tags", [RunTag(key, value) for key, value in mine.items() if key not in left_out]),
     )
     for kind, values in batches:
         for k in range(0, len(values), _BATCH):

@@ -39,8 +39,12 @@ def copy_models(source: MlflowClient, target: MlflowClient, run: Run, copied: st
         run: the training run in the spool.
         copied: id of its copy.
     """
+    from mlflow.entities import LoggedModelStatus
+
     condition = f"source_run_id = '{run.info.run_id}'"
     for model in source.search_logged_models([run.info.experiment_id], condition):
+        if model.status != LoggedModelStatus.READY:  # the run was killed while it logged it
+            continue
         uri = _copy_model(target, model, copied)
         if model.name == REGISTERED_MODEL and VERSION_TAG in run.data.tags:
             _register(Registry(source), Registry(target), run, copied, uri)
