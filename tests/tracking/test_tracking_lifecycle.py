@@ -141,6 +141,22 @@ def test_a_store_is_lost_when_mlflow_fails_and_it_no_longer_lets_us_write(client
         assert lifecycle.lost_store(other) is None
 
 
+def test_a_registry_of_its_own_is_lost_like_the_tracking_store(client, tmp_path):
+    failed = MlflowException("API request failed")
+    try:
+        mlflow.set_registry_uri(f"sqlite:///{tmp_path / 'registry.db'}")
+        assert lifecycle.lost_store(failed) is None
+        mlflow.set_registry_uri(f"sqlite:///{tmp_path}")
+        lost = lifecycle.lost_store(failed)
+    finally:
+        mlflow.set_registry_uri(None)
+    assert lost.found == (
+        f"no usable MLflow model registry at sqlite:///{tmp_path} (it is a folder), "
+        "which was there when the run began"
+    )
+    assert lost.hint == "Start another run when it is back"
+
+
 def git(folder, *arguments):
     identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
     subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)

@@ -20,6 +20,10 @@ PIPELINE_LEVEL, PARTIAL_LEVEL = "pipeline", "partial"
 SCORING_LEVEL, MONITORING_LEVEL = "scoring", "monitoring"
 TRAINING_NAME = "Training_Pipeline_"
 _PROXIED = "mlflow-artifacts:"
+_LOST = {
+    "tracking store": "The run stays RUNNING there; start another one when the store is back",
+    "model registry": "Start another run when it is back",
+}
 _RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 
 
@@ -107,13 +111,13 @@ def leave_closed(run_id: str) -> None:
 
 
 def lost_store(error: BaseException) -> LostStoreError | None:
-    """Whether an error comes from a tracking store that went away during the run.
+    """Whether an error comes from a tracking store, or registry, that went away during the run.
 
     Args:
         error: what stopped the run.
 
     Returns:
-        What to say instead; nothing when the store answers, or MLflow had no part in the error.
+        What to say instead; nothing when both answer, or MLflow had no part in the error.
     """
     import mlflow
     from mlflow.exceptions import MlflowException
@@ -122,14 +126,17 @@ def lost_store(error: BaseException) -> LostStoreError | None:
 
     if not any(isinstance(seen, MlflowException) for seen in causes(error)):
         return None
-    try:
-        probe(mlflow.get_tracking_uri(), busy=PATIENCE_SECONDS)  # MLflow has waited before
-    except TrackingError as lost:
-        return LostStoreError(
-            f"{lost.found}, which was there when the run began",
-            lost.expected,
-            "The run stays RUNNING there; start another one when the store is back",
-        )
+    stores = {mlflow.get_registry_uri(): "model registry"}
+    stores[mlflow.get_tracking_uri()] = "tracking store"  # often the same
+    for uri, store in stores.items():
+        try:
+            probe(uri, store=store, busy=PATIENCE_SECONDS)  # MLflow has waited before
+        except TrackingError as lost:
+            return LostStoreError(
+                f"{lost.found}, which was there when the run began",
+                lost.expected,
+                _LOST[store],
+            )
     return None
 
 
