@@ -1,12 +1,14 @@
 """A run whose store has gone away: the process that goes on for it, and where that one tracks."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from kedro.config import OmegaConfigLoader
+from killing import ENDS
 
 from lifemiles_forecasting.settings import CONFIG_LOADER_ARGS
 from lifemiles_forecasting.tracking.names import SPOOL_VARIABLE
@@ -32,6 +34,22 @@ import os
 import sys
 
 print(sys.argv[1:], *(os.environ[name] for name in ("LIFEMILES_SPOOL", "MLFLOW_REGISTRY_URI")))
+"""
+
+# the same, until a signal ends it as it ends a run
+PATIENT = """
+import signal
+import sys
+import threading
+
+def end(number, frame):
+    print("told", number, flush=True)
+    sys.exit(1 if number == signal.SIGINT else 128 + number)
+
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, end)
+print("ready", flush=True)
+threading.Event().wait(60)
 """
 
 
@@ -75,3 +93,22 @@ def test_configured_registry_is_left_alone_meanwhile(monkeypatch, tmp_path):
     loader = OmegaConfigLoader(source, **CONFIG_LOADER_ARGS)
     server = tracking_config(loader, tmp_path)["server"]
     assert server == {"mlflow_tracking_uri": spool, "mlflow_registry_uri": spool}
+
+
+@pytest.mark.usefixtures("heeded_signals")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_what_ends_the_run_ends_who_goes_on_for_it(start, number):
+    with start(PATIENT) as run:
+        assert run.stdout.readline() == "ready\n"
+        run.send_signal(number)
+        said, errors = run.communicate(timeout=60)
+    assert said == f"told {number}\n"
+    assert run.returncode == ENDS.get(number, 128 + number)
+    assert "Traceback" not in errors
+
+
+def test_who_goes_on_may_be_killed(start):
+    with start("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)") as run:
+        _, errors = run.communicate(timeout=60)
+    assert run.returncode == 128 + signal.SIGKILL
+    assert "Traceback" not in errors

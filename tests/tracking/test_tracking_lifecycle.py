@@ -62,6 +62,18 @@ def test_signal_ends_the_program_and_close_kills_the_run(client, watched, number
 
 
 @pytest.mark.usefixtures("heeded_signals")
+def test_signal_that_comes_twice_at_once_does_not_disturb_the_end(client, watched, monkeypatch):
+    now = 100.0
+    monkeypatch.setattr(lifecycle.time, "monotonic", lambda: now)
+    with pytest.raises(SystemExit):
+        signal.raise_signal(signal.SIGTERM)
+    signal.raise_signal(signal.SIGTERM)
+    now += 2  # the user's own second one
+    with pytest.raises(SystemExit):
+        signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.mark.usefixtures("heeded_signals")
 def test_interruption_that_ended_as_an_error_is_killed_all_the_same(client, watched):
     guard, run_id = watched
     with pytest.raises(KeyboardInterrupt):

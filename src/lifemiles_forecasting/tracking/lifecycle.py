@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -19,6 +20,8 @@ logger = logging.getLogger(__name__)
 PIPELINE_LEVEL, PARTIAL_LEVEL = "pipeline", "partial"
 SCORING_LEVEL, MONITORING_LEVEL = "scoring", "monitoring"
 TRAINING_NAME = "Training_Pipeline_"
+# who goes on for a run without its store gets what its group gets, and from that run once more
+_ONE_SIGNAL_SECONDS = 1.0
 _PROXIED = "mlflow-artifacts:"
 _LOST = {
     "tracking store": "The run stays RUNNING there; start another one when the store is back",
@@ -166,6 +169,7 @@ class RunGuard:
         self._run_id: str | None = None
         self._process = 0
         self._interrupted = False
+        self._last: tuple[int, float] = (0, 0.0)  # signal, and when it came
         self._replaced: dict[int, Any] = {}
 
     def watch(self, run_id: str) -> None:
@@ -228,6 +232,10 @@ class RunGuard:
             self._replaced[number] = signal.signal(number, self._interrupt)
 
     def _interrupt(self, number: int, _frame: FrameType | None) -> None:
+        (last, before), now = self._last, time.monotonic()
+        self._last = number, now
+        if number == last and now - before < _ONE_SIGNAL_SECONDS:
+            return
         if os.getpid() == self._process:
             self._interrupted = True
         if number == signal.SIGINT:
