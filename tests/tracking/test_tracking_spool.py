@@ -79,6 +79,12 @@ def test_run_that_was_killed_while_it_logged_its_model(client, spool, outputs):
     assert not has_spool(outputs)
 
 
+def test_runs_that_were_killed_without_a_word_are_killed_in_the_store(client, spool, outputs):
+    train(spool, "killed", ends=False)
+    replay(outputs, client)
+    assert [run.info.status for run in runs_of(client)] == ["KILLED", "KILLED"]
+
+
 def test_one_that_cannot_be_written_keeps_none_of_the_others_away(client, spool, outputs):
     broken, _ = train(spool, "broken"), train(spool, "whole")
     model = spool.create_logged_model("1", "m", broken)
