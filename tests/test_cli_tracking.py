@@ -10,6 +10,7 @@ from kedro.framework.project import configure_project
 from mlflow.tracking import MlflowClient
 
 from lifemiles_forecasting.cli import cli
+from lifemiles_forecasting.tracking.spool import FOLDER
 from lifemiles_forecasting.tracking.store import tune_sqlite
 from lifemiles_forecasting.tracking.synthetic import synthetic_training
 
@@ -151,6 +152,16 @@ def test_replay_looks_where_the_environment_keeps_its_outputs(kedro, monkeypatch
     result = kedro("tracking", "replay", "--env=cluster")
     assert result.stdout == f"Nothing to replay in {tmp_path / 'elsewhere'}\n"
     assert kedro("tracking", "replay").stdout == f"Nothing to replay in {ROOT / 'data'}\n"
+
+
+def test_spool_that_cannot_be_replayed_is_one_clear_error(kedro, tmp_path):
+    spool = tmp_path / FOLDER / "mlflow.db"
+    spool.parent.mkdir(parents=True)
+    spool.write_text("no database " * 1_000)
+    result = kedro("tracking", "replay", "--data-root", tmp_path)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: found runs in {spool.parent} that cannot be written")
+    assert result.stderr.count("\n") == 1
 
 
 def test_unknown_environment_is_one_clear_error(kedro):

@@ -1,10 +1,13 @@
 """The folder of the outputs: one run at a time holds it, and a place without writing is refused."""
 
+import errno
+import os
 import re
+from pathlib import Path
 
 import pytest
 
-from lifemiles_forecasting.core.errors import ConfigError
+from lifemiles_forecasting.core.errors import ConfigError, FullDiskError
 from lifemiles_forecasting.run_lock import LOCK, OWNER, RunLock
 
 
@@ -27,3 +30,17 @@ def test_file_in_place_of_the_folder_is_one_clear_error(tmp_path, below):
     with pytest.raises(ConfigError, match=re.escape(message)):
         RunLock().take(file / below)
     assert file.read_text() == "mine"
+
+
+def test_full_disk_is_one_clear_error_and_the_folder_is_let_go(tmp_path, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_text", full)
+        with pytest.raises(FullDiskError, match="found a full disk while writing; free are: "):
+            RunLock().take(tmp_path)
+    lock = RunLock()
+    lock.take(tmp_path)
+    lock.release()
+
+
+def full(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

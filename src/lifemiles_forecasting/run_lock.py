@@ -10,6 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from lifemiles_forecasting.core.errors import ConfigError
+from lifemiles_forecasting.full_disk import full_disk
 
 LOCK, OWNER = ".run.lock", ".run.owner"
 
@@ -29,12 +30,14 @@ class RunLock:
         Raises:
             ConfigError: another run holds it, and the message says which; or nothing can be
                 written there.
+            FullDiskError: there is no room.
         """
         self.release()  # of a run of this process that was interrupted
         lock, owner = FileLock(folder / LOCK), folder / OWNER
         try:
             folder.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=0)
+            owner.write_text(_this_process(), "utf-8")
         except Timeout:
             who = owner.read_text(encoding="utf-8") if owner.is_file() else "unknown"
             raise ConfigError(
@@ -43,13 +46,14 @@ class RunLock:
                 "Wait for it, or give this one a folder of its own with --params=data_root=DIR",
             ) from None
         except OSError as error:
+            lock.release()
+            if full := full_disk(error, [folder]):
+                raise full from None
             raise ConfigError(
                 f"no way to write to data_root = {folder}: {error.strerror or error}",
                 "a folder that can be written to",
                 "Choose another with --params=data_root=DIR",
             ) from None
-        now = datetime.now().astimezone().isoformat(timespec="seconds")
-        owner.write_text(f"process {os.getpid()} on {socket.gethostname()} since {now}", "utf-8")
         self._lock = lock
 
     def release(self) -> None:
@@ -58,3 +62,8 @@ class RunLock:
             (Path(self._lock.lock_file).parent / OWNER).unlink(missing_ok=True)
             self._lock.release()
             self._lock = None
+
+
+def _this_process() -> str:
+    now = datetime.now().astimezone().isoformat(timespec="seconds")
+    return f"process {os.getpid()} on {socket.gethostname()} since {now}"

@@ -1,5 +1,7 @@
 """The first use of a new SQLite store."""
 
+import errno
+import os
 import sqlite3
 from contextlib import closing
 
@@ -73,6 +75,16 @@ def test_a_process_that_holds_it_for_too_long_is_named(database):
         message = "another process that has been preparing .*mlflow.db for 0 seconds"
         with pytest.raises(TrackingError, match=message), one_at_a_time(f"sqlite:///{database}", 0):
             pass
+
+
+def test_lock_of_another_user_is_one_clear_error(database, monkeypatch):
+    def refused(path, *_):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+    monkeypatch.setattr(os, "open", refused)
+    message = rf"found a lock {database}.lock that cannot be opened \(Permission denied\)"
+    with pytest.raises(TrackingError, match=message), one_at_a_time(f"sqlite:///{database}"):
+        pass
 
 
 def test_other_stores_are_not_held(tmp_path, monkeypatch):

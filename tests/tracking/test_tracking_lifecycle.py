@@ -62,6 +62,18 @@ def test_signal_ends_the_program_and_close_kills_the_run(client, watched, number
 
 
 @pytest.mark.usefixtures("heeded_signals")
+def test_signal_that_comes_twice_at_once_does_not_disturb_the_end(client, watched, monkeypatch):
+    now = 100.0
+    monkeypatch.setattr(lifecycle.time, "monotonic", lambda: now)
+    with pytest.raises(SystemExit):
+        signal.raise_signal(signal.SIGTERM)
+    signal.raise_signal(signal.SIGTERM)
+    now += 2  # the user's own second one
+    with pytest.raises(SystemExit):
+        signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.mark.usefixtures("heeded_signals")
 def test_interruption_that_ended_as_an_error_is_killed_all_the_same(client, watched):
     guard, run_id = watched
     with pytest.raises(KeyboardInterrupt):
@@ -139,6 +151,22 @@ def test_a_store_is_lost_when_mlflow_fails_and_it_no_longer_lets_us_write(client
             assert lost.found.endswith("which was there when the run began")
             assert lost.outputs is None
         assert lifecycle.lost_store(other) is None
+
+
+def test_a_registry_of_its_own_is_lost_like_the_tracking_store(client, tmp_path):
+    failed = MlflowException("API request failed")
+    try:
+        mlflow.set_registry_uri(f"sqlite:///{tmp_path / 'registry.db'}")
+        assert lifecycle.lost_store(failed) is None
+        mlflow.set_registry_uri(f"sqlite:///{tmp_path}")
+        lost = lifecycle.lost_store(failed)
+    finally:
+        mlflow.set_registry_uri(None)
+    assert lost.found == (
+        f"no usable MLflow model registry at sqlite:///{tmp_path} (it is a folder), "
+        "which was there when the run began"
+    )
+    assert lost.hint == "Start another run when it is back"
 
 
 def git(folder, *arguments):

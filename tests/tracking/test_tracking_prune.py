@@ -434,6 +434,29 @@ def test_folders_that_cannot_be_deleted_go_the_next_time(store, monkeypatch):
     assert not stubborn.exists()
 
 
+def test_file_that_cannot_be_read_is_not_ours_to_judge(store, monkeypatch, caplog):
+    folder, _ = store
+    secret, really = folder / "secret.bin", Path.open
+    secret.touch()
+
+    def refused(path, *arguments, **options):
+        if path == secret:
+            raise PermissionError(13, "Permission denied", str(path))
+        return really(path, *arguments, **options)
+
+    before = state(folder)
+    monkeypatch.setattr(Path, "open", refused)
+    message = r"found .*secret.bin that cannot be read \(Permission denied\).*--keep-orphans"
+    with pytest.raises(TrackingError, match=message):
+        prune(uri_of(folder), Rule(keep=1))
+    answer = store_size(uri_of(folder))
+    monkeypatch.setattr(Path, "open", really)
+    assert state(folder) == before
+    assert answer["totals"][0]["bytes_of_no_run"] is None
+    assert answer["runs"]
+    assert "The bytes of no run are not counted: found" in caplog.text
+
+
 def test_size_is_that_of_the_disk(store):
     folder, _ = store
     before = state(folder)

@@ -86,15 +86,32 @@ def _holds_artifacts_alone(folder: Path) -> bool:
 
 
 def folder_files(folder: Path) -> Iterator[Path]:
-    """All files of a folder and its folders, in order; a link is a file that is not followed."""
-    for root, folders, names in os.walk(folder):
+    """All files of a folder and its folders, in order; a link is a file that is not followed.
+
+    Raises:
+        TrackingError: a folder cannot be read; one that is not there has no files.
+    """
+    for root, folders, names in os.walk(folder, onerror=_refuse_unless_gone):
         folders.sort()
         links = [name for name in folders if Path(root, name).is_symlink()]
         yield from (Path(root, name) for name in sorted([*names, *links]))
 
 
+def _refuse_unless_gone(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise TrackingError(
+            f"a folder {error.filename} that cannot be read ({error.strerror})",
+            "the right to read every artifact",
+            "Give it to who looks after the tracking store, or work as its owner",
+        ) from error
+
+
 def folder_bytes(folder: Path) -> int:
-    """Sum of the sizes of a folder's files; 0 when it is not there."""
+    """Sum of the sizes of a folder's files; 0 when it is not there.
+
+    Raises:
+        TrackingError: a folder in it cannot be read.
+    """
     return sum(file.lstat().st_size for file in folder_files(folder))
 
 
@@ -111,14 +128,14 @@ def remove_folders(folders: Iterator[Path] | Collection[Path]) -> dict[Path, int
         TrackingError: some could not be deleted; the others were.
     """
     freed: dict[Path, int] = {}
-    failed: list[OSError] = []
+    failed: list[OSError | TrackingError] = []
     for folder in folders:
-        size = folder_bytes(folder)
         try:
+            size = folder_bytes(folder)
             if folder.exists():
                 shutil.rmtree(folder)  # does not follow links
             freed[folder] = size
-        except OSError as error:
+        except (OSError, TrackingError) as error:
             failed.append(error)
     if failed:
         raise TrackingError(

@@ -28,7 +28,7 @@ def one_at_a_time(uri: str, patience: float = PATIENCE_SECONDS) -> Iterator[None
         patience: seconds to wait for another process.
 
     Raises:
-        TrackingError: another process holds it for longer.
+        TrackingError: another process holds it for longer, or its lock cannot be opened.
     """
     path = sqlite_path(uri)
     if path is None:
@@ -42,6 +42,12 @@ def one_at_a_time(uri: str, patience: float = PATIENCE_SECONDS) -> Iterator[None
             "one that is done within a few seconds",
             "Look for a process that hangs, and end it",
         ) from None
+    except OSError as error:
+        raise TrackingError(
+            f"a lock {path}.lock that cannot be opened ({error.strerror or error})",
+            "the right to write it, and room",
+            "Run as the user who made it, or remove it when nobody uses the store",
+        ) from error
     with held:
         making = path.with_name(f"{path.name}.making")
         if making.exists() and not _has_runs(path):

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -19,7 +20,13 @@ logger = logging.getLogger(__name__)
 PIPELINE_LEVEL, PARTIAL_LEVEL = "pipeline", "partial"
 SCORING_LEVEL, MONITORING_LEVEL = "scoring", "monitoring"
 TRAINING_NAME = "Training_Pipeline_"
+# who goes on for a run without its store gets what its group gets, and from that run once more
+_ONE_SIGNAL_SECONDS = 1.0
 _PROXIED = "mlflow-artifacts:"
+_LOST = {
+    "tracking store": "The run stays RUNNING there; start another one when the store is back",
+    "model registry": "Start another run when it is back",
+}
 _RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 
 
@@ -107,13 +114,13 @@ def leave_closed(run_id: str) -> None:
 
 
 def lost_store(error: BaseException) -> LostStoreError | None:
-    """Whether an error comes from a tracking store that went away during the run.
+    """Whether an error comes from a tracking store, or registry, that went away during the run.
 
     Args:
         error: what stopped the run.
 
     Returns:
-        What to say instead; nothing when the store answers, or MLflow had no part in the error.
+        What to say instead; nothing when both answer, or MLflow had no part in the error.
     """
     import mlflow
     from mlflow.exceptions import MlflowException
@@ -122,14 +129,17 @@ def lost_store(error: BaseException) -> LostStoreError | None:
 
     if not any(isinstance(seen, MlflowException) for seen in causes(error)):
         return None
-    try:
-        probe(mlflow.get_tracking_uri(), busy=PATIENCE_SECONDS)  # MLflow has waited before
-    except TrackingError as lost:
-        return LostStoreError(
-            f"{lost.found}, which was there when the run began",
-            lost.expected,
-            "The run stays RUNNING there; start another one when the store is back",
-        )
+    stores = {mlflow.get_registry_uri(): "model registry"}
+    stores[mlflow.get_tracking_uri()] = "tracking store"  # often the same
+    for uri, store in stores.items():
+        try:
+            probe(uri, store=store, busy=PATIENCE_SECONDS)  # MLflow has waited before
+        except TrackingError as lost:
+            return LostStoreError(
+                f"{lost.found}, which was there when the run began",
+                lost.expected,
+                _LOST[store],
+            )
     return None
 
 
@@ -159,6 +169,7 @@ class RunGuard:
         self._run_id: str | None = None
         self._process = 0
         self._interrupted = False
+        self._last: tuple[int, float] = (0, 0.0)  # signal, and when it came
         self._replaced: dict[int, Any] = {}
 
     def watch(self, run_id: str) -> None:
@@ -221,6 +232,10 @@ class RunGuard:
             self._replaced[number] = signal.signal(number, self._interrupt)
 
     def _interrupt(self, number: int, _frame: FrameType | None) -> None:
+        (last, before), now = self._last, time.monotonic()
+        self._last = number, now
+        if number == last and now - before < _ONE_SIGNAL_SECONDS:
+            return
         if os.getpid() == self._process:
             self._interrupted = True
         if number == signal.SIGINT:

@@ -13,6 +13,8 @@ from lifemiles_forecasting.tracking.database import transaction
 from lifemiles_forecasting.tracking.inventory import read_inventory
 from lifemiles_forecasting.tracking.store import sqlite_path
 
+_EXPECTED = "to know which artifact folders are its own"
+_HINT = "Mend or move it, or leave folders of no run alone with --keep-orphans"
 _SQLITE_HEADER = b"SQLite format 3\0"
 
 
@@ -26,8 +28,18 @@ def folders_of_nobody(uri: str) -> list[Path]:
         uri: the absolute tracking URI of a SQLite file or a PostgreSQL database.
 
     Raises:
-        TrackingError: another database beside this one cannot be read.
+        TrackingError: a file or folder beside this database cannot be read, so what is whose is
+            not known.
     """
+    try:
+        return _folders_of_nobody(uri)
+    except OSError as error:
+        raise TrackingError(
+            f"{error.filename} that cannot be read ({error.strerror})", _EXPECTED, _HINT
+        ) from error
+
+
+def _folders_of_nobody(uri: str) -> list[Path]:
     with transaction(uri) as connection:
         locations = sorted(set(read_inventory(connection).places.values()))
     found = [folder for location in locations for folder in candidate_folders(location)]
@@ -69,7 +81,5 @@ def _ids_in(file: Path) -> set[str]:
             return {key for (key,) in database.execute(union)}
     except sqlite3.DatabaseError as error:
         raise TrackingError(
-            f"a database {file} that cannot be read ({error})",
-            "to know which artifact folders are its own",
-            "Mend or move it, or leave folders of no run alone with --keep-orphans",
+            f"a database {file} that cannot be read ({error})", _EXPECTED, _HINT
         ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,11 @@ VERSION_TAG = "model_version"  # of a run: the version that it made, or that it 
 ROLE_TAG = "model_role"  # of a run: what its version became
 UNREGISTERED = "not_registered"
 _DIGITS = 4
+_ADDRESSES = {
+    r"[\w+.-]+://[^\s'\"<>),;]+": "...",
+    r"\b(host name|host|server at|server on|resolve)([ =])(['\"]).*?\3": r"\1\2...",
+    r"\b\d{1,3}(\.\d{1,3}){3}(:\d+)?\b": "...",
+}
 
 
 def log_and_register(client: MlflowClient, run_id: str, new: Registration) -> str:
@@ -88,18 +94,35 @@ def is_registered(client: MlflowClient, run_id: str) -> bool:
 
 
 def incumbent(client: MlflowClient) -> Incumbent | None:
-    """Today's champion as it was before its test window; None where there is none."""
+    """Today's champion as it was before its test window; None where there is none.
+
+    One that cannot be asked for, or not be read, comes with its problem; of the first, nobody knows
+    the version.
+    """
     from mlflow.exceptions import MlflowException
 
     from lifemiles_forecasting.core.gate import Incumbent
 
-    champion = Registry(client).alias(CHAMPION)
-    if champion is None:
-        return None
+    version = "?"
     try:
-        return Incumbent(str(champion.version), read_before_test(client, champion.run_id))
+        champion = Registry(client).alias(CHAMPION)
+        if champion is None:
+            return None
+        version = str(champion.version)
+        return Incumbent(version, read_before_test(client, champion.run_id))
     except (ForecastingError, MlflowException, OSError) as error:
-        return Incumbent(str(champion.version), None, str(error))
+        return Incumbent(version, None, _without_addresses(str(error)))
+
+
+def _without_addresses(text: str) -> str:
+    """What an error says, without the hosts that libraries name in it: many see a gate's reason.
+
+    >>> _without_addresses("no answer of http://me:secret@10.0.0.1:5000/api (host='10.0.0.1')")
+    'no answer of ... (host=...)'
+    """
+    for shape, instead in _ADDRESSES.items():
+        text = re.sub(shape, instead, text)
+    return text
 
 
 @dataclass(frozen=True)

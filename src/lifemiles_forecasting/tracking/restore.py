@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import sqlite3
 import tarfile
 import zlib
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -70,7 +71,7 @@ def restore(uri: str, source: Path, force: bool = False) -> Restored:
 
     Raises:
         TrackingError: the backup is damaged or would write elsewhere, the store has runs, is in
-            use or of another kind. Then nothing was touched.
+            use or of another kind, or there is no room for it. Then nothing was changed.
     """
     path = sqlite_file(uri, _HINT)
     probe(uri)
@@ -223,22 +224,68 @@ def _swap(stage: Path, path: Path, places: list[Path]) -> Path | None:
     it open would go on with a file that is moved away.
     """
     base = path.parent
-    aside = base / f"{path.stem}-before-restore-{datetime.now().astimezone():%Y%m%d_%H%M%S}"
+    aside = base / f"{path.stem}-before-restore-{datetime.now().astimezone():%Y%m%d_%H%M%S_%f}"
     incoming = [place for place in places if (stage / place).exists()]
     outgoing = {*_folders_now(path), *(place for place in incoming if (base / place).exists())}
-    for place in sorted(outgoing):
-        _move(base / place, aside / place)
     replaces = path.exists()
-    if replaces:
-        aside.mkdir(exist_ok=True)
-        snapshot(path, aside / path.name)
-    for place in incoming:
-        _move(stage / place, base / place)
-    if replaces:
-        snapshot(stage / DATABASE, path)
-    else:
-        _move(stage / DATABASE, path)
+    with _all_or_nothing(aside) as move:
+        if replaces:  # before anything is moved: there may be no room for it
+            aside.mkdir()
+            snapshot(path, aside / path.name)
+        for place in sorted(outgoing):
+            move(base / place, aside / place)
+        for place in incoming:
+            move(stage / place, base / place)
+        if replaces:
+            snapshot(stage / DATABASE, path)
+        else:
+            move(stage / DATABASE, path)
     return aside if aside.exists() else None
+
+
+@contextmanager
+def _all_or_nothing(aside: Path) -> Iterator[Callable[[Path, Path], None]]:
+    """Gives a function that moves a folder; what it has moved goes back if an error follows.
+
+    Args:
+        aside: new folder that is removed then.
+
+    Raises:
+        TrackingError: something cannot be moved.
+    """
+    moved: list[tuple[Path, Path]] = []
+
+    def move(source: Path, target: Path) -> None:
+        moved.append((source, target))
+        _move(source, target)
+
+    try:
+        yield move
+    except BaseException as error:
+        _move_back(moved, aside)
+        if not isinstance(error, OSError):
+            raise
+        raise TrackingError(
+            f"a backup that cannot be put in place ({error})",
+            "room, and the right to write",
+            "Everything is as it was",
+        ) from error
+
+
+def _move_back(moved: list[tuple[Path, Path]], aside: Path) -> None:
+    try:
+        for source, target in reversed(moved):
+            if target.exists() and source.exists():  # on another disk, and not removed in full
+                shutil.copytree(target, source, symlinks=True, dirs_exist_ok=True)
+            elif target.exists():
+                _move(target, source)
+    except OSError as error:
+        raise TrackingError(
+            f"artifacts that can be moved neither on nor back ({error})",
+            "room, and the right to write",
+            f"The database is as it was; move what is in {aside} to {aside.parent} by hand",
+        ) from error
+    shutil.rmtree(aside, ignore_errors=True)  # its folders are empty now
 
 
 def _folders_now(path: Path) -> list[Path]:
@@ -255,5 +302,21 @@ def _folders_now(path: Path) -> list[Path]:
 
 
 def _move(source: Path, target: Path) -> None:
+    """Move a file or folder; what is at its new place is whole, also after an error.
+
+    Raises:
+        OSError: it cannot be moved.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.move(source, target)
+    try:
+        source.rename(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        part = target.with_name(f".{target.name}.part")
+        try:
+            shutil.copytree(source, part, symlinks=True)
+            part.rename(target)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(source)

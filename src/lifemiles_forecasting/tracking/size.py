@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from typing import Any
 
 from tqdm import tqdm
 
+from lifemiles_forecasting.core.errors import TrackingError
 from lifemiles_forecasting.tracking.artifacts import folder_bytes
 from lifemiles_forecasting.tracking.database import check_database, database_bytes, transaction
 from lifemiles_forecasting.tracking.inventory import Inventory, read_inventory
 from lifemiles_forecasting.tracking.orphans import folders_of_nobody
 
 _HINT = "Ask the machine of the tracking server: its database, and the size of its artifact store"
+
+logger = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 
@@ -26,7 +30,7 @@ def store_size(uri: str) -> dict[str, list[Row]]:
     Returns:
         `runs`: a row per experiment, level and life-cycle stage, a run's logged models included;
         `totals`: bytes of the database, of all artifacts in reach, and of folders that look like
-        a run's but belong to none.
+        a run's but belong to none; None, with a warning, where that cannot be told.
 
     Raises:
         TrackingError: the store is of another kind, does not answer, or is empty.
@@ -49,9 +53,17 @@ def store_size(uri: str) -> dict[str, list[Row]]:
     totals = {
         "database_bytes": database_bytes(uri),
         "artifact_bytes": sum(sizes.values()),
-        "bytes_of_no_run": sum(map(folder_bytes, folders_of_nobody(uri))),
+        "bytes_of_no_run": _bytes_of_nobody(uri),
     }
     return {"runs": rows, "totals": [totals]}
+
+
+def _bytes_of_nobody(uri: str) -> int | None:
+    try:
+        return sum(map(folder_bytes, folders_of_nobody(uri)))
+    except TrackingError as error:
+        logger.warning("The bytes of no run are not counted: found %s", error.found)
+        return None
 
 
 def _count(held: Inventory) -> tuple[Counter, Counter]:

@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from lifemiles_forecasting.core.errors import ForecastingError, TrackingError
 from lifemiles_forecasting.tracking.dead_runs import OUTPUTS_TAG
 from lifemiles_forecasting.tracking.first_use import one_at_a_time
+from lifemiles_forecasting.tracking.inventory import UNFINISHED
 from lifemiles_forecasting.tracking.lifecycle import without_retries
 from lifemiles_forecasting.tracking.pages import read_all
 from lifemiles_forecasting.tracking.spooled_model import copy_models, remove_versions
@@ -165,9 +166,15 @@ def _copy_family(
     for child in children:
         changed = {PARENT_TAG: copied, REPLAYED_TAG: child.info.run_id}
         run_id = _copy(source, target, experiment, child, changed)
-        target.set_terminated(run_id, child.info.status, child.info.end_time)
+        _end(target, run_id, child)
     copy_models(source, target, parent, copied)
-    target.set_terminated(copied, parent.info.status, parent.info.end_time)
+    _end(target, copied, parent)
+
+
+def _end(target: MlflowClient, copied: str, run: Run) -> None:
+    """End a copy as its run ended; one that still runs in the spool was killed without a word."""
+    status = "KILLED" if run.info.status in UNFINISHED else run.info.status
+    target.set_terminated(copied, status, run.info.end_time)
 
 
 def _copy(
