@@ -36,19 +36,20 @@ import sys
 print(sys.argv[1:], *(os.environ[name] for name in ("LIFEMILES_SPOOL", "MLFLOW_REGISTRY_URI")))
 """
 
-# the same, until a signal ends it as it ends a run
+# the same, until a signal ends it as it ends a run; one that comes within a print may not print
 PATIENT = """
+import os
 import signal
 import sys
 import threading
 
 def end(number, frame):
-    print("told", number, flush=True)
+    os.write(1, b"told %d\\n" % number)
     sys.exit(1 if number == signal.SIGINT else 128 + number)
 
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     signal.signal(number, end)
-print("ready", flush=True)
+os.write(1, b"ready\\n")
 threading.Event().wait(60)
 """
 

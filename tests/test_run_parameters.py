@@ -184,11 +184,17 @@ def test_all_parameters_work_together(together):
 
 def test_warnings_are_in_their_ledger_in_the_log_and_in_the_report(together):
     table = pd.read_csv(together.output("08_reporting/warnings.csv", "moved"), dtype=str)
-    assert table.to_dict("records") == [
+    plan = table[table["stage"] == "events"]
+    assert plan.to_dict("records") == [
         {"subject": "00NA", "stage": "events", "warning": "unknown_partner", "stores": "0"}
     ]
+    early = table[table["stage"] == "weights"]  # three stores of four months teach nobody in time
+    assert set(early["subject"]) == {"direct", "recursive", "local_catboost", "ridge"}
+    assert set(early["warning"]) == {"candidate_without_test"}
+    assert len(table) == len(plan) + len(early)
     page = together.output("08_reporting/report.html", "moved").read_text("utf-8")
     assert "aliado de un evento que no está en los datos" in page
+    assert "muy poca historia para probarlo: sin peso" in page
 
 
 def test_member_ids_leave_in_nothing_but_the_quarantine(together):

@@ -43,8 +43,8 @@ class Actuals:
 
     @classmethod
     def of(cls, panel: pd.DataFrame, days: int) -> Actuals:
-        """Read a panel with `store_id, date, y`."""
-        stores = pd.DataFrame({c.STORE_ID: panel[c.STORE_ID].unique()})
+        """Read a panel with `store_id, date, y`; all stores count as one partner's."""
+        stores = pd.DataFrame({c.STORE_ID: panel[c.STORE_ID].unique(), c.PARTNER_CODE: ""})
         return cls(Series.from_frames(panel, stores), days)
 
     @property
