@@ -20,7 +20,7 @@ from lifemiles_forecasting.tracking.inventory import UNFINISHED
 from lifemiles_forecasting.tracking.lifecycle import without_retries
 from lifemiles_forecasting.tracking.pages import read_all
 from lifemiles_forecasting.tracking.spooled_model import copy_models, remove_versions
-from lifemiles_forecasting.tracking.store import has_content
+from lifemiles_forecasting.tracking.store import has_content, probe
 from lifemiles_forecasting.tracking.store_runs import PARENT_TAG, nested_filter
 
 if TYPE_CHECKING:
@@ -110,6 +110,7 @@ def _families(uri: str) -> Iterator[tuple[MlflowClient, Experiment, list[Run]]]:
 
     if not has_content(uri):
         return
+    probe(uri)  # MLflow would try for two minutes to open what is no database
     source = MlflowClient(tracking_uri=uri, registry_uri=uri)
     for experiment in source.search_experiments():
         nested: dict[str, list[Run]] = {}
