@@ -18,7 +18,7 @@ READERS = Path(__file__).parent / "readers"
 ROWS, MONTHS, TURNS = 8_900_000, 12, 3
 MANY = ((5_000_000, 6), (20_000_000, 24), (50_000_000, 60))  # rows and files
 STORES, DAYS = 1_115, 942
-SLOPE, MOST_STORES, SLOPE_DAYS = (250, 1_000, 4_000), 10_000, 900
+SLOPE, MOST_STORES, SLOPE_DAYS = (250, 4_000), 10_000, 900
 
 COLUMNS_OF_ROW = """
     printf('%08d', (random() * 100000)::int) AS "Membership Number",
