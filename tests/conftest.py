@@ -274,6 +274,27 @@ def fresh_project(tmp_path: Path) -> Iterator[Project]:
 
 
 @pytest.fixture
+def open_project(fresh_project: Project, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Open the project as every Kedro command does; files of conf/ by name are written before."""
+    from kedro.framework.session import KedroSession
+    from kedro.framework.startup import bootstrap_project
+
+    folder = fresh_project.folder
+    monkeypatch.chdir(folder)
+    for name in [n for n in os.environ if n.startswith(("LIFEMILES_", "MLFLOW_TRACKING_URI"))]:
+        monkeypatch.delenv(name)
+
+    def context(files: Any = (), env: str | None = None, **parameters: Any) -> Any:
+        for name, text in dict(files).items():
+            (folder / "conf" / name).write_text(text)
+        bootstrap_project(folder)
+        with KedroSession.create(folder, env=env, runtime_params=parameters) as session:
+            return session.load_context()
+
+    return context
+
+
+@pytest.fixture
 def heeded_signals() -> Iterator[None]:
     """A background shell ignores Ctrl-C and hang-ups, and what it starts inherits that."""
     before = {

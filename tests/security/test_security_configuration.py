@@ -6,8 +6,6 @@ import sys
 
 import pytest
 import yaml
-from kedro.framework.session import KedroSession
-from kedro.framework.startup import bootstrap_project
 
 from lifemiles_forecasting.config_checks import (
     DATASET_TYPES,
@@ -22,31 +20,12 @@ CANARY = "the_code_has_run"
 
 
 @pytest.fixture
-def opened(fresh_project, monkeypatch):
-    """Open the project as every Kedro command does; files of conf/ by name are written before."""
-    monkeypatch.chdir(fresh_project.folder)
-    for name in [n for n in os.environ if n.startswith(("LIFEMILES_", "MLFLOW_TRACKING_URI"))]:
-        monkeypatch.delenv(name)
-
-    def context(files=(), env=None, **parameters):
-        for name, text in dict(files).items():
-            (fresh_project.folder / "conf" / name).write_text(text)
-        bootstrap_project(fresh_project.folder)
-        with KedroSession.create(
-            fresh_project.folder, env=env, runtime_params=parameters
-        ) as session:
-            return session.load_context()
-
-    return context
-
-
-@pytest.fixture
-def refused(opened, fresh_project):
+def refused(open_project, fresh_project):
     """The message with which a configuration is refused; nothing has run and nothing is tracked."""
 
     def message(*arguments, **parameters):
         with pytest.raises(ConfigError) as caught:
-            opened(*arguments, **parameters)
+            open_project(*arguments, **parameters)
         assert not (fresh_project.folder / CANARY).exists()
         assert not (fresh_project.folder / "mlflow.db").exists()
         return str(caught.value)
@@ -99,10 +78,10 @@ def test_type_that_is_no_name_of_ours_is_refused(entry):
         check_catalog({"x": entry})
 
 
-def test_every_type_that_is_allowed_is_used_and_the_other_way_round(opened):
+def test_every_type_that_is_allowed_is_used_and_the_other_way_round(open_project):
     used = set()
     for env in (None, "postgres", "spark"):
-        for entry in opened(env=env).config_loader["catalog"].values():
+        for entry in open_project(env=env).config_loader["catalog"].values():
             used |= {entry["type"], entry.get("dataset", entry)["type"]}
     assert used == DATASET_TYPES
 
@@ -145,10 +124,10 @@ def test_reference_in_an_environment_variable_is_refused(refused, monkeypatch):
     )
 
 
-def test_reference_in_the_address_of_the_store_stays_text(opened, monkeypatch):
+def test_reference_in_the_address_of_the_store_stays_text(open_project, monkeypatch):
     monkeypatch.setenv("SECRET_OF_THE_TEST", "Sup3r-S3cret")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///${oc.env:SECRET_OF_THE_TEST}.db")
-    context = opened()
+    context = open_project()
     address = context.config_loader["mlflow"]["server"]["mlflow_tracking_uri"]
     assert address.endswith("/${oc.env:SECRET_OF_THE_TEST}.db")
 
