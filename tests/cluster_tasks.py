@@ -79,3 +79,8 @@ def wait_for(data, number, folder):
 def transitions(dask_scheduler):
     """On the scheduler: how often a task has gone from one state to another."""
     return dask_scheduler.transition_counter
+
+
+def is_watched(dask_worker):
+    """On a nanny, which Dask hands over under this name too: whether it knows its worker."""
+    return dask_worker.status.name == dask_worker.process.status.name == "running"

@@ -71,9 +71,19 @@ class DaskCluster:
         self.size -= count
 
     def await_workers(self, log: Path | None = None) -> None:
-        """Wait until each worker that it should have is there, and no other."""
+        """Wait until each worker that it should have is there, and no other.
+
+        A worker is there a moment before its nanny knows. If it ends in between, the nanny takes
+        that for a worker that cannot be started, and gives up with all others of its command.
+        """
         shown = log or self.folder / "scheduler.log"
-        await_answer(self.scheduler, lambda: len(self.client.nthreads()) == self.size, shown)
+        await_answer(self.scheduler, self._complete, shown)
+
+    def _complete(self) -> bool:
+        if len(self.client.nthreads()) != self.size:
+            return False
+        watched = self.client.run(cluster_tasks.is_watched, nanny=True, on_error="return")
+        return len(watched) == self.size and all(one is True for one in watched.values())
 
     def transitions(self) -> int:
         """How much its tasks have gone through so far."""

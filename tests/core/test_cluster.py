@@ -30,6 +30,7 @@ from lifemiles_forecasting.core import backtest, cluster, cluster_connection, pa
 from lifemiles_forecasting.core.config import ModelSettings, parse
 from lifemiles_forecasting.core.errors import ClusterError, ConfigError
 from lifemiles_forecasting.core.synthetic import small_settings
+from lifemiles_forecasting.core.training_ledger import RECORD
 
 LIMIT = 1.0  # seconds of a store
 PATIENCE = 20  # seconds that a process may take to end
@@ -58,14 +59,18 @@ def on_cluster(study, dask, **changes):
 
 
 class KillsAWorker(FitsInMemory):
-    """A store of fits which, when the first one is put into it, ends a worker and its family."""
+    """A store of fits which, when the first one is put into it, ends a worker and its family.
+
+    What is known of each store is put there before any task is sent, so that does not count.
+    """
 
     def __init__(self, pid):
         super().__init__()
-        self.pid, self.orphans = pid, []
+        self.pid, self.orphans, self.killed = pid, [], False
 
     def put(self, key, blob):
-        if not self.puts:
+        if not self.killed and key != RECORD:
+            self.killed = True
             self.orphans = psutil.Process(self.pid).children(recursive=True)
             os.kill(self.pid, signal.SIGKILL)
         super().put(key, blob)
