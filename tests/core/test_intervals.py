@@ -117,6 +117,41 @@ def test_store_that_opened_yesterday_has_a_width():
     assert young.day[0] == pytest.approx(100 * usual * np.sqrt(14 / 15))
 
 
+@given(amount=st.integers(1, 10_000_000).map(lambda cents: cents / 100))
+@settings(deadline=None, max_examples=60)
+def test_store_that_sells_the_same_every_day_strays_by_a_hundredth(amount):
+    """What rounding leaves of a standard deviation is no unit of error."""
+    made = generate_series(n_stores=3, n_days=100).series
+    y = made.y.copy()
+    y[1] = amount
+    spread = Spread.of(Series(y, made.dates, made.stores))
+    assert spread.strayed().tolist() == [True, False, True]
+    assert spread.day[1] == pytest.approx(0.01 * amount)
+
+
+def test_store_that_never_strays_teaches_the_others_nothing():
+    rng = np.random.default_rng(4)
+    y, forecast, spread = window(rng, 40, 28, "normal")
+    day, level = np.append(spread.day, 1e-15), np.append(spread.level, 19.9)
+    y, forecast = (np.vstack([part, np.full(28, 19.9)]) for part in (y, forecast))
+    fitted = Intervals.fit([(y, forecast * (1 + 1e-6), Spread(day, level))])
+    expected = Intervals.fit([(y[:-1], forecast[:-1] * (1 + 1e-6), spread)])
+    np.testing.assert_array_equal(fitted.distance, expected.distance)
+
+
+def test_store_that_fell_silent_hardly_moves_the_bounds_of_the_others():
+    """A steady one of forty stays away from its forecast by fifty times its spread."""
+    rng = np.random.default_rng(6)
+    forecast, level = np.full((40, 28), 100.0), np.full(40, 100.0)
+    spread = Spread(np.append(np.full(39, 15.0), 2.0), level)
+    usual = forecast + rng.normal(size=forecast.shape) * spread.day[:, None]
+    y = usual.copy()
+    y[-1] = 0.0
+    moved, expected = (Intervals.fit([(values, forecast, spread)]) for values in (y, usual))
+    before, after = (fitted.distance[0, :, :2] for fitted in (expected, moved))
+    np.testing.assert_allclose(after, before, rtol=0.25)
+
+
 def test_perfect_forecasts_give_no_width():
     y = np.full((50, 7), 4.0)
     fitted = Intervals.fit([(y, y, Spread(np.ones(50), np.full(50, 4.0)))])

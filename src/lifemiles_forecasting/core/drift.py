@@ -55,9 +55,10 @@ def backtest_errors(study: Study, result: Backtest) -> pd.DataFrame:
     parts = []
     for origin in study.scored:
         y, y_hat = actual(study, origin), result.y_hat[BLEND, origin]
-        unit = Spread.of(study.series.until(origin + 1)).day
-        used = (study.attempted | kept) & (unit > 0) & np.isfinite(y + y_hat).all(axis=1)
-        away = (y - y_hat)[used] / unit[used, None]
+        spread = Spread.of(study.series.until(origin + 1))
+        known = np.isfinite(y + y_hat).all(axis=1)
+        used = (study.attempted | kept) & spread.strayed() & known
+        away = (y - y_hat)[used] / spread.day[used, None]
         for days in (*range(MIN_DAYS, study.horizon, 7), study.horizon):
             part = {
                 c.STORE_ID: study.series.store_ids[used],
@@ -251,8 +252,8 @@ def _measured(daily: pd.DataFrame) -> pd.DataFrame:
 def _levels(actuals: Actuals, store_ids: pd.Index) -> pd.DataFrame:
     """`unit` (daily spread) and `level_before`, target units per day; 0 and nan if unknown."""
     before = actuals.before()
-    spread = Spread.of(before).day
-    unit = np.where(spread > 0, spread, Spread.of(actuals.series).day)
+    spread = Spread.of(before)
+    unit = np.where(spread.strayed(), spread.day, Spread.of(actuals.series).day)
     recent = before.y[:, -LEVEL_DAYS:]
     seen = np.isfinite(recent)
     total, count = np.where(seen, recent, 0.0).sum(axis=1), seen.sum(axis=1)

@@ -21,6 +21,8 @@ NOISE_EDGES = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0)
 MIN_POINTS = 200  # fewer errors than this and a group takes those of its noise class, then all
 YOUNG_DAYS, PRIOR_DAYS = 56, 14.0  # how far younger stores stray is partly told by older ones
 SHARE_FLOOR = 0.05  # a day's expected share of the level never shrinks its spread below this
+STEADIEST = 0.01  # of its level, which every store strays at least: no forecast is more exact
+FAR = 0.1  # of a side's errors, which are too far to tell how large errors are there
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class Spread:
 
     Attributes:
         day: (S,) standard deviation over the last 364 days, target units; of a store of less than
-            YOUNG_DAYS with PRIOR_DAYS days that stray as its partner's older stores do.
+            YOUNG_DAYS with PRIOR_DAYS days that stray as its partner's older stores do. At least
+            STEADIEST of the level: of days that are all the same it is what rounding left.
         level: (S,) mean over the same days.
     """
 
@@ -46,7 +49,12 @@ class Spread:
         squared = np.where(seen, (y - level[:, None]) ** 2, 0.0).sum(1) / count
         usual = (_usual_variation(squared, level, count, history.partner) * level) ** 2
         told = (count * squared + PRIOR_DAYS * usual) / (count + PRIOR_DAYS)
-        return cls(np.sqrt(np.where(count < YOUNG_DAYS, told, squared)), level)
+        day = np.sqrt(np.where(count < YOUNG_DAYS, told, squared))
+        return cls(np.maximum(day, STEADIEST * level), level)
+
+    def strayed(self) -> np.ndarray:
+        """(S,) whether a store ever strayed; errors of one that did not tell nothing of others."""
+        return self.day > STEADIEST * self.level
 
     def noise_class(self) -> np.ndarray:
         """(S,) 0 for the steadiest stores."""
@@ -100,7 +108,7 @@ class Intervals:
         errors, noise, week = [], [], []
         for y, forecast, spread in windows:
             unit = spread.at(forecast)
-            used = np.isfinite(y) & (forecast > 0) & (unit > 0)
+            used = np.isfinite(y) & (forecast > 0) & spread.strayed()[:, None]
             errors.append((y - forecast)[used] / unit[used])
             noise.append(np.broadcast_to(spread.noise_class()[:, None], y.shape)[used])
             week.append(np.broadcast_to(np.arange(y.shape[1]) // 7, y.shape)[used])
@@ -133,15 +141,21 @@ def _enough(error: np.ndarray, same_noise: np.ndarray, same_week: np.ndarray) ->
 def _distances(error: np.ndarray) -> np.ndarray:
     """(4,) distances of both levels for one group of errors.
 
-    Both sides share one conformal rank, each measured against the mean error of its side: so
+    Both sides share one conformal rank, each measured against the usual error of its side: so
     that coverage holds although a bound below zero is cut at zero.
     """
     if not len(error):
         return np.zeros(4)
     below, above = -error[error < 0], error[error >= 0]
-    side = [part.mean() if part.size and part.mean() > 0 else 1.0 for part in (below, above)]
+    side = [_usual(below), _usual(above)]
     score = np.sort(np.concatenate([below / side[0], above / side[1]]))
     ranks = [min(int(np.ceil((len(score) + 1) * level / 100)), len(score)) for level in LEVELS]
     reach = score[np.array(ranks) - 1]
     below, above = -side[0] * reach, side[1] * reach
     return np.array([below[0], above[0], below[1], above[1]])
+
+
+def _usual(size: np.ndarray) -> float:
+    """The mean without the FAR largest: a store that fell silent is no measure for others."""
+    near = np.sort(size)[: len(size) - int(FAR * len(size))]
+    return float(near.mean()) if len(near) and near.mean() > 0 else 1.0
