@@ -170,7 +170,7 @@ def test_forecasts_of_days_that_the_model_knows_are_marked(life, caplog):
         ({"horizon": 60}, "found horizon 60 and a model of 14 days; expected 1 to 14"),
     ],
 )
-def test_what_cannot_be_scored_is_refused(life, parameters, message):
+def test_what_cannot_be_scored_is_refused(life, scored, parameters, message):
     before = life.project.output("07_model_output/scoring/forecasts.csv").read_bytes()
     with pytest.raises(Exception, match=message):
         life.run(["forecasting"], **parameters)

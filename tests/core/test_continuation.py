@@ -99,6 +99,37 @@ def test_stores_of_the_model_that_are_in_no_file_stay(rows):
     assert found.stores[c.STORE_CLASS][row] == "dormant"
 
 
+@pytest.mark.parametrize(("since", "early"), [(120, 20), (120, 100), (105, 98), (121, 0)])
+def test_late_row_of_one_store_does_not_empty_the_days_of_the_others(rows, since, early):
+    """The newest files, and among them one row that is days older than the rest."""
+    until = 121
+    known = read(between(rows, 0, until))
+    one = rows[(rows["store_code"] == "003") & ((rows["date"] - FIRST).dt.days >= early)].head(1)
+    found = continued(known, read(pd.concat([between(rows, since), one])), RULES)
+    whole = read(rows)
+    np.testing.assert_array_equal(found.y, whole.y)
+    pd.testing.assert_frame_equal(found.stores, whole.stores, check_dtype=False, check_exact=True)
+
+
+def test_late_row_of_a_store_that_is_new_begins_its_history(rows):
+    known = read(between(rows[rows["store_code"] != "003"], 0, 121))
+    one = rows[rows["store_code"] == "003"].iloc[[30]]
+    newer = read(pd.concat([between(rows, 120), one]))
+    found = continued(known, newer, RULES)
+    row, told = (list(series.store_ids).index("P0_003") for series in (found, newer))
+    began = list(found.dates).index(newer.dates[0])
+    assert np.isnan(found.y[row, :began]).all()
+    np.testing.assert_array_equal(found.y[row, began:], newer.y[told])
+    assert found.stores[c.ACTIVE_DAYS][row] == newer.stores[c.ACTIVE_DAYS][told]
+
+
+def test_late_row_does_not_hide_that_days_between_are_missing(rows):
+    one = rows[rows["store_code"] == "003"].iloc[[20]]
+    newer = read(pd.concat([between(rows, 125), one]))
+    with pytest.raises(InputError, match=r"^found transactions from 2017-05-06 on, and a model"):
+        continued(read(between(rows, 0, 121)), newer, RULES)
+
+
 def test_days_between_that_are_missing_are_refused():
     def part(first, days):
         dates = np.datetime64(first) + np.arange(days)

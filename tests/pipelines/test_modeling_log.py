@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from lifemiles_forecasting.core import backtest, event_days
+from lifemiles_forecasting.core import backtest, edges, event_days
 from lifemiles_forecasting.core.notices import Notice
 from lifemiles_forecasting.pipelines.modeling import nodes
 
@@ -17,10 +17,11 @@ def test_country_forges_no_log_line(monkeypatch, caplog):
     notice = Notice(HOSTILE, "holidays", "unknown_country", 3)
     calendar = SimpleNamespace(notices=lambda: [notice])
     monkeypatch.setattr(backtest, "notices", lambda *_: [])
+    monkeypatch.setattr(edges, "notices", lambda _: [Notice("late", "panel", "known", 1)])
     monkeypatch.setattr(event_days, "notices", lambda *_: [])
     study = SimpleNamespace(calendar=calendar, series=series, horizon=28)
     with caplog.at_level(logging.WARNING):
-        table = nodes.collect_warnings(study, None, None, None)
+        table = nodes.collect_warnings(study, None, None, None, None)
     shown = HOSTILE.replace("\n", "?").replace("\x1b", "?")
     assert caplog.messages == [f"Warning in holidays: {shown}, unknown_country; stores: 3"]
-    assert table["subject"].tolist() == [HOSTILE]
+    assert table["subject"].tolist() == ["late", HOSTILE]  # one was told with the panel

@@ -14,12 +14,15 @@ from lifemiles_forecasting.core.panel import DORMANT, INTERMITTENT, REGULAR, SHO
 from lifemiles_forecasting.core.series import Series
 from lifemiles_forecasting.core.transactions import LABELS
 
+WEEK = 7  # days over which files must hold more than half of the sales that are known
+
 
 def continued(known: Series, newer: Series, rules: Mapping[str, Any]) -> Series:
     """Put newer days after a known history.
 
-    On the days that `newer` covers it alone counts: a sale that was taken back there is gone, and
-    a store without a row there has sold nothing. The days before come from `known`.
+    On the days that `newer` covers (`covered_from`) it alone counts: a sale that was taken back
+    there is gone, and a store without a row there has sold nothing. The days before come from
+    `known`, and from `newer` only for stores and days that `known` says nothing of.
 
     Args:
         known: what a model was trained on.
@@ -33,23 +36,61 @@ def continued(known: Series, newer: Series, rules: Mapping[str, Any]) -> Series:
     Raises:
         InputError: days between the two are missing.
     """
-    first = newer.dates[0]
+    first = covered_from(known, newer)
     if first > known.dates[-1] + 1:
         raise InputError(
             f"transactions from {first} on, and a model that knows days up to {known.dates[-1]}",
             f"transactions from {known.dates[-1] + 1} on, or from earlier",
             "Add the files of the days between, or train anew.",
         )
-    dates = np.arange(min(known.dates[0], first), newer.dates[-1] + 1)
+    dates = np.arange(min(known.dates[0], newer.dates[0]), newer.dates[-1] + 1)
     stores = _stores(known.stores, newer.stores)
-    y = _laid_out(known, stores, dates)
+    before, sold = _laid_out(known, stores, dates), _laid_out(newer, stores, dates)
     # a store that the model knew goes on with zeros where the files do not name it any more
-    began, covered = np.logical_or.accumulate(np.isfinite(y), axis=1), dates >= first
-    y[:, covered] = np.where(began[:, covered], 0.0, np.nan)
-    sold = _laid_out(newer, stores, dates)
-    series = Series(np.where(np.isfinite(sold), sold, y), dates, stores)
-    series = series.take(np.flatnonzero(np.isfinite(series.y[:, -1])))
-    return Series(series.y, dates, _described(series, newer, rules))
+    began, covered = np.logical_or.accumulate(np.isfinite(before), axis=1), dates >= first
+    before[:, covered] = np.nan
+    y = np.where(np.isfinite(sold) & ~np.isfinite(before), sold, before)
+    y = np.where(began & ~np.isfinite(y), 0.0, y)
+    there = np.flatnonzero(np.isfinite(y[:, -1]))
+    series = Series(y, dates, stores).take(there)
+    return Series(series.y, dates, _described(series, before[there], sold[there], newer, rules))
+
+
+def covered_from(known: Series, newer: Series) -> np.datetime64:
+    """The first day that newer files cover: a late row of a store or two covers no day.
+
+    On a day that both know, and over the week from it on, more than half as many stores must have
+    sold something as are known to have. Of later days every one with a sale is covered.
+
+    Args:
+        known: see `continued`.
+        newer: see `continued`.
+
+    Returns:
+        A day of `newer`, or the one after its last if it covers none.
+    """
+    dates = newer.dates
+    if dates[-1] < known.dates[0] or dates[0] > known.dates[-1]:
+        return dates[0]
+    found, expected = _selling(newer), np.zeros(len(dates))
+    shared = np.isin(dates, known.dates)
+    expected[shared] = _selling(known)[np.isin(known.dates, dates)]
+    week_found, week_expected = _ahead(found * shared), _ahead(expected)
+    covered = shared & (2 * found > expected) & (2 * week_found > week_expected)
+    covered |= (dates > known.dates[-1]) & (found > 0)
+    return dates[covered.argmax()] if covered.any() else dates[-1] + 1
+
+
+def _selling(series: Series) -> np.ndarray:
+    """(T,) stores that sold something."""
+    return (np.isfinite(series.y) & (series.y != 0)).sum(axis=0).astype(float)
+
+
+def _ahead(counts: np.ndarray) -> np.ndarray:
+    """(T,) sums over the WEEK that begins each day."""
+    total = np.concatenate([[0.0], np.cumsum(counts)])
+    first = np.arange(len(counts))
+    return total[np.minimum(first + WEEK, len(counts))] - total[first]
 
 
 def _laid_out(series: Series, stores: pd.DataFrame, dates: np.ndarray) -> np.ndarray:
@@ -76,19 +117,24 @@ def _stores(known: pd.DataFrame, newer: pd.DataFrame) -> pd.DataFrame:
     return stores
 
 
-def _described(series: Series, newer: Series, rules: Mapping[str, Any]) -> pd.DataFrame:
-    """The store table as it is at the end of the series."""
+def _described(
+    series: Series, before: np.ndarray, sold: np.ndarray, newer: Series, rules: Mapping[str, Any]
+) -> pd.DataFrame:
+    """The store table as it is at the end of the series.
+
+    `before` and `sold`, (S, T), are what comes from the known history and what the files say.
+    """
     stores, y = series.stores.copy(), series.y
     recent = newer.stores.set_index(c.STORE_ID).reindex(stores[c.STORE_ID])
-    earlier = (series.dates < newer.dates[0])[None, :] & np.isfinite(y)
-    active = np.where(earlier, y != 0, False).sum(axis=1)
+    earlier = np.isfinite(before)
+    active = (earlier & (before != 0) & (np.nan_to_num(sold) == 0)).sum(axis=1)
     stores[c.ACTIVE_DAYS] = active + recent[c.ACTIVE_DAYS].fillna(0).to_numpy(int)
     began = np.isfinite(y).argmax(axis=1)
     stores[c.FIRST_DATE] = series.dates[began].astype("datetime64[us]")
-    sold_before = np.where(earlier & (y != 0), np.arange(y.shape[1]), -1).max(axis=1)
+    sold_before = np.where(earlier & (before != 0), np.arange(y.shape[1]), -1).max(axis=1)
     before = np.where(sold_before >= 0, sold_before, began)
     last_before = pd.Series(series.dates[before].astype("datetime64[us]"), recent.index)
-    last = recent[c.LAST_DATE].astype("datetime64[us]").fillna(last_before)
+    last = recent[c.LAST_DATE].astype("datetime64[us]").fillna(last_before).clip(lower=last_before)
     stores[c.LAST_DATE] = last.to_numpy()
     length = y.shape[1] - began
     stores[c.ZERO_SHARE] = 1.0 - (y > 0).sum(axis=1) / length

@@ -130,6 +130,8 @@ TEXTS = {
     "stage_pooled models": "pooled models",
     "stage_local models": "own models",
     "stage_panel": "panel",
+    "warning_few_stores_at_the_end": "only so many stores have rows on these last days",
+    "warning_days_without_any_row": "no rows on these days; so many stores have some before",
     "warning_unknown_country": "unknown country: its stores have no holidays",
     "warning_unknown_partner": "partner of an event that is not in the data",
     "warning_unknown_store": "store of an event that is not in the data",

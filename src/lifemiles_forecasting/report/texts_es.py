@@ -130,6 +130,8 @@ TEXTS = {
     "stage_pooled models": "modelos comunes",
     "stage_local models": "modelos propios",
     "stage_panel": "panel",
+    "warning_few_stores_at_the_end": "solo tantas tiendas tienen filas en estos últimos días",
+    "warning_days_without_any_row": "sin filas en estos días; tantas tiendas tienen antes",
     "warning_unknown_country": "país desconocido: sus tiendas van sin feriados",
     "warning_unknown_partner": "aliado de un evento que no está en los datos",
     "warning_unknown_store": "tienda de un evento que no está en los datos",

@@ -23,6 +23,13 @@ DOUBTFUL = (
     "decimals, as configured. If %r parts thousands there, set data_processing.thousands to it and "
     "data_processing.decimal to the other sign."
 )
+EDGES = {
+    "few_stores_at_the_end": "%s: only %s stores have rows on these last days; for all others they "
+    "are days without a sale. Add the files that are missing, correct dates that are wrong, or end "
+    "before these days with as_of.",
+    "days_without_any_row": "%s: no store has a row on these days, %s stores have some before. If "
+    "those are dated wrongly, correct them, or leave them out with data_processing.date_floor.",
+}
 
 
 def read_events(events: EventFile) -> pd.DataFrame:
@@ -132,6 +139,7 @@ def balance_rows(
     stores: pd.DataFrame,
 ) -> dict[str, Any]:
     """What became of the raw rows, for the log and the report."""
+    from lifemiles_forecasting.core import edges
     from lifemiles_forecasting.core.balance import row_balance
 
     balance = row_balance(row_counts, quarantine, panel, stores)
@@ -144,4 +152,6 @@ def balance_rows(
     )
     for reason, rows in balance["quarantined_by_reason"].items():
         logger.warning("Quarantined: %s rows, %s.", f"{rows:,}", reason)
+    for notice in edges.notices(panel):
+        logger.warning(EDGES[notice.warning], notice.subject, notice.stores)
     return balance

@@ -16,6 +16,10 @@ STRANGE_EVENT = (
     "Event %r is not one that the model has learned by its name: it has the effect that rarer ones "
     "share, or none. Train with the plan to learn it."
 )
+SCATTERED = (
+    "Rows before %s: the files have those of few stores there, so these days stay as the model "
+    "knows them."
+)
 
 
 def choose_model(
@@ -52,10 +56,15 @@ def score_stores(  # noqa: PLR0913 - every run-time parameter is an input of its
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The next days of the stores, once for each file format."""
     from lifemiles_forecasting.core import scoring
+    from lifemiles_forecasting.core.continuation import covered_from
     from lifemiles_forecasting.core.series import Series
 
     plan = None if events is None else planned_events
     newer = Series.from_frames(panel, stores)
+    known = chosen_model.fleet.history
+    covered = covered_from(known, newer)
+    if covered > max(known.dates[0], newer.dates[0]):
+        logger.warning(SCATTERED, covered)
     table = scoring.score(chosen_model.fleet, newer, plan, wanted, horizon)
     for name in [] if plan is None else scoring.strange_events(chosen_model.fleet, plan, table):
         logger.warning(STRANGE_EVENT, name)

@@ -81,10 +81,14 @@ def build_study(  # noqa: PLR0913, PLR0917 - every run-time parameter is an inpu
 
 
 def collect_warnings(
-    study: Study, backtest_result: Backtest, stores: pd.DataFrame, planned_events: pd.DataFrame
+    study: Study,
+    backtest_result: Backtest,
+    panel: pd.DataFrame,
+    stores: pd.DataFrame,
+    planned_events: pd.DataFrame,
 ) -> pd.DataFrame:
     """The ledger of what was noticed and is no failure."""
-    from lifemiles_forecasting.core import backtest, event_days, notices
+    from lifemiles_forecasting.core import backtest, edges, event_days, notices
     from lifemiles_forecasting.core.names import printable
 
     found = [
@@ -95,7 +99,7 @@ def collect_warnings(
     for notice in found:
         said = (notice.stage, printable(notice.subject), notice.warning, notice.stores)
         logger.warning("Warning in %s: %s, %s; stores: %s", *said)
-    return notices.to_frame(found)
+    return notices.to_frame([*edges.notices(panel), *found])  # told when the panel was made
 
 
 def run_backtest(study: Study) -> tuple[Backtest, pd.DataFrame, pd.DataFrame]:
