@@ -188,3 +188,17 @@ def test_inputs_are_not_modified(frames):
     coverage.coverage_table(frames, SETTINGS)
     for name, copy in copies.items():
         pd.testing.assert_frame_equal(getattr(frames, name), copy)
+
+
+def test_matrices_of_a_window_are_judged_as_its_table_is(frames, table):
+    window = frames.backtest[frames.backtest[c.ORIGIN] == frames.backtest[c.ORIGIN].max()]
+    days = window[window[c.CANDIDATE] == "blend"].merge(frames.test_intervals)
+    names = ["lower_80", "upper_80", "lower_95", "upper_95"]
+    y = days.pivot(index=c.STORE_ID, columns=c.DATE, values=c.Y).to_numpy()
+    limits = np.stack(
+        [days.pivot(index=c.STORE_ID, columns=c.DATE, values=name) for name in names], axis=-1
+    )
+    found = coverage.of_window(y, limits, SETTINGS)
+    pd.testing.assert_frame_equal(
+        found, table.loc[[0], list(found)], check_dtype=False, check_index_type=False
+    )

@@ -345,10 +345,15 @@ def window_intervals(study: Study, result: Backtest) -> pd.DataFrame:
         `store_id, date, lower_80, upper_80, lower_95, upper_95` of the attempted stores.
     """
     origin = study.windows[-1]
-    forecast = result.y_hat[BLEND, origin]
-    spread = Spread.of(study.series.until(origin + 1))
-    limits = bounds(forecast, result.intervals.offsets(np.nan_to_num(forecast), spread))
     rows = np.flatnonzero(study.attempted & np.isfinite(actual(study, origin)).all(axis=1))
     frame = _days(study, rows, origin)
-    frame[list(NAMES)] = limits[rows].reshape(-1, 4)
+    frame[list(NAMES)] = window_bounds(study, result)[rows].reshape(-1, 4)
     return frame
+
+
+def window_bounds(study: Study, result: Backtest) -> np.ndarray:
+    """(S, H, 4) the same bounds of every store, in the order of `intervals.NAMES`."""
+    origin = study.windows[-1]
+    forecast = result.y_hat[BLEND, origin]
+    spread = Spread.of(study.series.until(origin + 1))
+    return bounds(forecast, result.intervals.offsets(np.nan_to_num(forecast), spread))

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from lifemiles_forecasting.core import columns as c
+from lifemiles_forecasting.core import metrics as m
 from lifemiles_forecasting.core.combine import BLEND
 from lifemiles_forecasting.core.config import ReportSettings
 from lifemiles_forecasting.core.intervals import LEVELS
@@ -48,6 +49,24 @@ def coverage_table(frames: RunFrames, settings: ReportSettings) -> pd.DataFrame:
     judged = zip(measured["coverage_80_open"], measured["open_points"], strict=True)
     measured[c.VERDICT] = [judge(share, points, settings) for share, points in judged]
     return measured[list(c.COVERAGE)]
+
+
+def of_window(y: np.ndarray, limits: np.ndarray, settings: ReportSettings) -> pd.DataFrame:
+    """What `flag` and `gate_reasons` go by, of any stores' test window.
+
+    Args:
+        y: (S, H) what happened.
+        limits: (S, H, 4) bounds, in the order of `intervals.NAMES`.
+        settings: band and number of points of the verdict.
+
+    Returns:
+        The row `overall` with its `coverage_80_open` (percent), `open_points` and verdict.
+    """
+    lower, upper, lowest, highest = np.moveaxis(limits, -1, 0)
+    is_open = highest > lowest
+    share, points = m.coverage(y[is_open], lower[is_open], upper[is_open]), int(is_open.sum())
+    row = {c.GROUP: OVERALL, c.VALUE: ALL, "coverage_80_open": share, "open_points": points}
+    return pd.DataFrame([{**row, c.VERDICT: judge(share, points, settings)}])
 
 
 def judge(coverage: float, points: int, settings: ReportSettings) -> str:
