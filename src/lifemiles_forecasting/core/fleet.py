@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -91,6 +91,14 @@ class FleetModel:
         """What its models have learned of planned events."""
         learned = {feature for known in self.recipe["features"].values() for feature in known}
         return {name for name in learned if name.startswith(EVENT_PREFIX)}
+
+    def informed(self, events: pd.DataFrame, holidays: HolidaySettings) -> FleetModel:
+        """The same learned parts with another plan of events and other regions of holidays.
+
+        What they have learned decides which events have a feature of their own.
+        """
+        recipe = {**self.recipe, "holidays": holidays.model_dump(mode="json")}
+        return replace(self, recipe=recipe, events=events)
 
     def forecast(self, series: Series, events: pd.DataFrame | None = None) -> pd.DataFrame:
         """Forecast every store from the last day of a history.

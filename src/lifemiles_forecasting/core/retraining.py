@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.candidates.learners import Model
-from lifemiles_forecasting.core.config import ModelSettings
+from lifemiles_forecasting.core.config import HolidaySettings, ModelSettings
 from lifemiles_forecasting.core.errors import ConfigError, InputError
 from lifemiles_forecasting.core.fitting import POOLED
 from lifemiles_forecasting.core.fleet import FleetModel
@@ -37,6 +37,12 @@ class Kept:
     final: FleetModel
     before_test: FleetModel
     stores: frozenset[str]
+
+    def informed(self, events: pd.DataFrame, holidays: HolidaySettings) -> Kept:
+        """The same with today's plan and regions: the model that is made of it will go by them."""
+        models = (self.final, self.before_test)
+        final, before_test = (model.informed(events, holidays) for model in models)
+        return replace(self, final=final, before_test=before_test)
 
     @property
     def since(self) -> np.datetime64:

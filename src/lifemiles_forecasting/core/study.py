@@ -12,6 +12,7 @@ from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.calendar import Calendar
 from lifemiles_forecasting.core.config import ModelSettings
 from lifemiles_forecasting.core.errors import InputError
+from lifemiles_forecasting.core.events import no_events
 from lifemiles_forecasting.core.features import MIN_HISTORY
 from lifemiles_forecasting.core.parallel import Failure
 from lifemiles_forecasting.core.rows import Rows, collect
@@ -182,11 +183,18 @@ def build_study(  # noqa: PLR0913 - what a run is about
     resume: bool = True,
     set_aside: tuple[Failure, ...] = (),
 ) -> Study:
-    """Look holidays and planned events up and build the training rows."""
-    calendar = Calendar.of(series, horizon, settings.holidays, events)
-    rows = collect(series, calendar, horizon, settings.origin_step)
+    """Look holidays and planned events up and build the training rows.
+
+    Beside models that are kept, an event has a feature of its own where they have learned it by
+    name: in one model of all stores, it cannot be of that feature to some and of another to others.
+    """
+    learned = None
     if kept is not None:
         attempted = attempted & np.isin(series.store_ids, list(kept.stores))
+        kept = kept.informed(no_events() if events is None else events, settings.holidays)
+        learned = kept.final.event_features
+    calendar = Calendar.of(series, horizon, settings.holidays, events, learned)
+    rows = collect(series, calendar, horizon, settings.origin_step)
     return Study(
         series,
         calendar,
