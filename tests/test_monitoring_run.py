@@ -146,6 +146,21 @@ def test_store_that_sells_three_times_as_much_is_named(healthy, grown):
     assert "vende más de lo pronosticado" in page
 
 
+def test_training_that_the_gate_refuses_changes_no_verdict(healthy, grown):
+    """It has trained the store within the period, but for a model that is not in charge."""
+    folder, store = grown
+    healthy.monitor(folder)
+    before = healthy.drift()
+    assert before["retrain"][store]
+    refused = f"raw_transactions={folder},as_of={SCORED_FROM},data_root=refused,gate.max_bias=0"
+    healthy.run(f"--params={refused}")
+    newest = healthy.client.search_runs(["1"], "tags.run_level = 'pipeline'")[0]
+    assert newest.data.tags["model_role"] == "challenger"
+    healthy.monitor(folder)
+    pd.testing.assert_frame_equal(healthy.drift(), before)
+    assert healthy.runs()[0].data.tags["runs_stand_in"] == "false"
+
+
 def test_run_has_its_metrics_and_files(healthy):
     run = healthy.runs()[-1]  # the first one
     accuracy = healthy.files["accuracy"].iloc[0]

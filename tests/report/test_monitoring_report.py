@@ -47,7 +47,7 @@ def content():
         drift=find_drift(tested, errors, 99.0),
         metrics=run_metrics(tested),
         stores=frames.stores,
-        past_runs={"runs": 1, "left_out": 0, "cut": False},
+        past_runs={"runs": 1, "left_out": 0, "cut": False, "stand_ins": False},
         target="billings",
         run={"run_id": "0af7651916cd43dd", "run_name": "Monitoring_20180128_221500"},
     )
@@ -178,10 +178,12 @@ def test_nothing_has_drifted_and_too_much(content, monkeypatch):
 
 def test_what_was_not_read_is_told(content, page):
     assert "max_runs" not in Page(page).text
-    past_runs = {"runs": 60, "left_out": 3, "cut": True}
+    assert "a cargo" not in Page(page).text
+    past_runs = {"runs": 60, "left_out": 3, "cut": True, "stand_ins": True}
     text = Page(render_monitoring(replace(content, past_runs=past_runs), "en")).text
     assert "older runs that were not looked at (monitoring.max_runs)" in text
     assert "3 runs could not be read" in text
+    assert "No model that was in charge has forecast these days" in text
 
 
 def test_same_content_gives_the_same_page(content, page):

@@ -9,13 +9,16 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from pyarrow import parquet
 
 from lifemiles_forecasting.core import columns as c
-from lifemiles_forecasting.core.errors import InputError
+from lifemiles_forecasting.core.errors import InputError, TrackingError
 from lifemiles_forecasting.core.synthetic_run import synthetic_run
+from lifemiles_forecasting.tracking.names import HISTORY_TAG, REGISTERED_MODEL
 from lifemiles_forecasting.tracking.past_forecasts import ForecastArchive
+from lifemiles_forecasting.tracking.registry import Registry
 from lifemiles_forecasting.tracking.store import tune_sqlite
 
 FIRST = np.datetime64("2018-01-04")  # the made-up runs forecast 2018-01-01 to 28
@@ -166,6 +169,80 @@ def test_read_InputError_when_nothing_reaches_the_period(runs, forecasts):
         runs.read(first=np.datetime64("2018-03-01"))
     with pytest.raises(InputError, match=r"no forecast of miles .* \(0 runs\)"):
         runs.read("miles")
+
+
+@pytest.fixture
+def registry(runs):
+    """Version 1 is in charge, version 2 was refused, version 3 was rolled back."""
+    registry = Registry(runs.client)
+    for _ in range(3):
+        run = runs.client.create_run(runs.experiment)
+        registry.add(f"runs:/{run.info.run_id}/model", run.info.run_id, {"training_mode": "full"})
+    registry.promote(1)
+    registry.promote(3)
+    registry.rollback()
+    yield registry
+    runs.client.delete_registered_model(REGISTERED_MODEL)
+
+
+def test_refused_and_limited_models_are_left_out_beside_a_champion(runs, forecasts, registry):
+    runs.leave(forecasts, "champion", run_level="pipeline", model_version="1")
+    runs.leave(forecasts, "rolled back", run_level="pipeline", model_version="3")
+    runs.leave(forecasts, "scored", model_version="1")
+    for number in range(3):  # newer ones, which do not use the bound up
+        late = {"started": 9 + number}
+        runs.leave(forecasts, "refused", run_level="pipeline", model_version="2", **late)
+        runs.leave(forecasts, "limited", run_level="pipeline", **late)
+        runs.leave(forecasts, "tried out", model_version="2", **late)
+    past = runs.read(max_runs=3)
+    assert sorted(runs.names(past)) == ["champion", "rolled back", "scored"]
+    assert (past.runs, past.cut, past.stand_ins) == (3, False, False)
+    trains = past.frame.groupby("run_id")["trains"].all()
+    assert {runs.client.get_run(run).info.run_name: one for run, one in trains.items()} == {
+        "champion": True,
+        "rolled back": True,
+        "scored": False,
+    }
+    registry.promote(2)
+    assert {"refused", "tried out"} <= set(runs.names(runs.read(max_runs=99)))
+
+
+def test_refused_models_stand_in_where_no_champion_reaches_the_period(runs, forecasts, registry):
+    early = forecasts[forecasts[c.DATE] < pd.Timestamp(FIRST)]
+    runs.leave(early, "champion", run_level="pipeline", model_version="1")
+    runs.leave(forecasts, "refused", run_level="pipeline", model_version="2")
+    runs.leave(forecasts, "limited", run_level="pipeline")
+    past = runs.read()
+    assert sorted(runs.names(past)) == ["limited", "refused"]
+    assert past.stand_ins
+    assert not past.frame["trains"].any()
+
+
+def test_without_any_champion_every_training_counts(runs, forecasts, registry):
+    runs.client.delete_registered_model(REGISTERED_MODEL)
+    run = runs.client.create_run(runs.experiment).info.run_id
+    registry.challenge(registry.add(f"runs:/{run}/model", run, {}).version)
+    runs.leave(forecasts, "refused", run_level="pipeline", model_version="1")
+    runs.leave(forecasts, "limited", run_level="pipeline")
+    past = runs.read()
+    assert (past.runs, past.stand_ins) == (2, False)
+    assert past.frame["trains"].all()
+
+
+def test_registry_that_cannot_be_asked_is_not_taken_for_an_empty_one(
+    runs, forecasts, registry, monkeypatch
+):
+    runs.leave(forecasts, "champion", run_level="pipeline", model_version="1")
+    runs.client.set_registered_model_tag(REGISTERED_MODEL, HISTORY_TAG, "the first")
+    with pytest.raises(TrackingError, match="expected numbers of versions with commas between"):
+        runs.read()
+
+    def away(*_):
+        raise MlflowException("the registry is away")
+
+    monkeypatch.setattr(MlflowClient, "get_registered_model", away)
+    with pytest.raises(MlflowException, match="the registry is away"):
+        runs.read()
 
 
 class ArtifactServer(http.server.BaseHTTPRequestHandler):

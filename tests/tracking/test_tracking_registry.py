@@ -110,6 +110,19 @@ def test_a_deleted_version_is_passed_over(registry, client, add):
     assert registry.rollback()[0].version == versions[0]
 
 
+def test_who_ever_was_champion_stays_one(registry, client, add):
+    assert registry.ever_champion() == frozenset()
+    first, second, third, fourth, _ = (add() for _ in range(5))
+    registry.challenge(first)
+    assert registry.ever_champion() == frozenset()
+    for version in (first, second, third):
+        registry.promote(version)
+    registry.rollback()
+    client.delete_model_version(REGISTERED_MODEL, first)
+    client.set_registered_model_alias(REGISTERED_MODEL, CHAMPION, fourth)
+    assert registry.ever_champion() == {1, 2, 3, 4}
+
+
 def test_rows_tell_role_and_reasons(registry, client, add):
     first = add(gate_status="passed", trained_until="2024-01-01", target="billings")
     second = add(gate_status="failed", gate_reasons="bias +12.0 %", gate_wape="31.5000")

@@ -89,17 +89,19 @@ class PastForecasts:
 
     Attributes:
         frame: `run_id, origin, store_id, partner_code, date, horizon, forecast, lower_80, upper_80,
-            lower_95, upper_95, status, trains` (whether the run trained the store), the newest run
-            first.
+            lower_95, upper_95, status, trains` (whether the run trained the store for a model that
+            came to be in charge), the newest run first.
         runs: how many runs they come from.
         left_out: why a run could not be read, by its name and id.
         cut: whether there are older runs that were not looked at.
+        stand_ins: whether they are of models that were never in charge, for want of others.
     """
 
     frame: pd.DataFrame
     runs: int
     left_out: Mapping[str, str] = field(default_factory=dict)
     cut: bool = False
+    stand_ins: bool = False
 
 
 class ForecastReader(Protocol):

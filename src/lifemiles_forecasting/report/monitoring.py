@@ -40,7 +40,8 @@ class MonitoringContent:
         drift: what `core.drift.find_drift` gave.
         metrics: what `core.monitoring.run_metrics` gave.
         stores: `columns.STORES`; the names of stores.
-        past_runs: `runs` (read), `left_out` (how many could not be read), `cut` (older ones exist).
+        past_runs: `runs` (read), `left_out` (how many could not be read), `cut` (older ones exist),
+            `stand_ins` (no run of a model that was in charge counts).
         target: billings, local_amount or miles.
         run: `run_id`, `run_name`, `experiment`; empty for a run that is not tracked.
     """

@@ -15,6 +15,8 @@ TEXTS = {
     "mon_note": "One forecast counts per store-day: the one made on the day before the period, or "
     "as near to it as there is. So these figures compare with those of the backtest.",
     "mon_cut": "There are older runs that were not looked at (monitoring.max_runs).",
+    "mon_stand_ins": "No model that was in charge has forecast these days: the forecasts are "
+    "of models that were not.",
     "mon_left_out": "{n} runs could not be read; the log says which and why.",
     "mon_none": "No store needs training.",
     "mon_stores_note": "A store has drifted when it errs, or is off to one side, by more than "

@@ -16,6 +16,8 @@ TEXTS = {
     "mon_note": "Cuenta un pronóstico por día-tienda: el del día anterior al período o el más "
     "cercano que haya. Así estas cifras se comparan con las de la prueba retrospectiva.",
     "mon_cut": "Hay ejecuciones más antiguas que no se miraron (monitoring.max_runs).",
+    "mon_stand_ins": "Ningún modelo que haya estado a cargo pronosticó estos días: los "
+    "pronósticos son de modelos que no lo estuvieron.",
     "mon_left_out": "{n} ejecuciones no se pudieron leer; el registro dice cuáles y por qué.",
     "mon_none": "Ninguna tienda necesita reentrenamiento.",
     "mon_stores_note": "Una tienda se desvió cuando falla, o se va hacia un lado, más que en casi "

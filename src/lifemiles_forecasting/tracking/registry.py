@@ -168,6 +168,11 @@ class Registry:
             past.append(int(today.version))
         return past
 
+    def ever_champion(self) -> frozenset[int]:
+        """Versions that are or were champion, those that were rolled back among them."""
+        promoted = {int(one.version) for one in self.versions() if PROMOTED_AT in one.tags}
+        return frozenset(promoted.union(self.history()))
+
     def _put_in_charge(self, one: ModelVersion, history: list[int]) -> None:
         self.client.set_registered_model_alias(self.name, CHAMPION, one.version)
         text = ",".join(str(number) for number in history)

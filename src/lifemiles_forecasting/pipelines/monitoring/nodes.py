@@ -59,6 +59,11 @@ def join_forecasts(
         logger.warning("The forecasts of run %s cannot be read: %s", run, reason)
     if past.cut:
         logger.warning("Only the newest %s runs were looked at (max_runs).", settings.max_runs)
+    if past.stand_ins:
+        logger.warning(
+            "No model that was in charge has forecast a day of the period: those that were not "
+            "are looked at. Forecast with `kedro run --pipelines=forecasting` every night."
+        )
     tested = join_actuals(past.frame, actuals)
     logger.info(
         "%s forecasts of %s runs for %s to %s; %s of days that have not come.",
@@ -68,7 +73,8 @@ def join_forecasts(
         actuals.last,
         f"{tested.untested:,}",
     )
-    return tested, {"runs": past.runs, "left_out": len(past.left_out), "cut": past.cut}
+    about = {"runs": past.runs, "left_out": len(past.left_out)}
+    return tested, {**about, "cut": past.cut, "stand_ins": past.stand_ins}
 
 
 def measure_accuracy(tested: Tested) -> tuple[pd.DataFrame, dict[str, float]]:
@@ -144,6 +150,10 @@ def describe_monitoring(
     return RunRecord(
         params={"dataset_file": raw_transactions, "dataset_shape": str(panel.shape)},
         metrics={**metrics, **summary(drift), **runs},
-        tags={"data_fingerprint": fingerprint, "runs_cut": str(past_runs["cut"]).lower()},
+        tags={
+            "data_fingerprint": fingerprint,
+            "runs_cut": str(past_runs["cut"]).lower(),
+            "runs_stand_in": str(past_runs["stand_ins"]).lower(),
+        },
         dataset=panel_input(panel, fingerprint, raw_transactions, "monitoring"),
     )
