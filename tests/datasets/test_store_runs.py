@@ -7,6 +7,7 @@ import mlflow
 import pandas as pd
 import pytest
 from kedro.io import DataCatalog, DatasetError
+from mlflow.store.tracking.dbmodels import models as tables
 
 from lifemiles_forecasting.core.errors import TrackingError
 from lifemiles_forecasting.core.results import StoreRun
@@ -104,6 +105,17 @@ def test_values_that_mlflow_cannot_hold(client, parent):
     assert run.data.tags["nonfinite_metrics"] == "test_r2, test_smape"
     assert len(run.data.tags["failure_reason"]) == 8_000
     assert len(run.data.params["settings"]) == 6_000
+
+
+def test_a_very_long_id_fits_the_columns_of_a_strict_database(client, parent):
+    """SQLite takes any length; PostgreSQL refuses what is longer than MLflow's columns."""
+    long = "P" * 2_000 + "_" + "7" * 2_000
+    StoreRunsDataset().save([StoreRun(long, "P" * 2_000, "7" * 2_000, status="failed")])
+    run = children(client, parent)[long]
+    assert run.info.run_name == f"Store {long}"[: tables.SqlRun.name.type.length]
+    for table, values in ((tables.SqlTag, run.data.tags), (tables.SqlParam, run.data.params)):
+        assert max(map(len, values)) <= table.key.type.length
+        assert max(map(len, values.values())) <= table.value.type.length
 
 
 def test_load_gives_a_row_per_store(client, parent):

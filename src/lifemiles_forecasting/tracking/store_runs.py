@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 FAILED = "failed"
 PARENT_TAG = "mlflow.parentRunId"
 MODEL_HISTORY_TAG = "mlflow.log-model.history"  # what the UI lists in its Models column
+_NAME_LENGTH = (
+    250  # of a run in MLflow's tables, which SQLite does not insist on and PostgreSQL does
+)
 _INHERITED = ("mlflow.user", "mlflow.source.name", "mlflow.source.type", "training_mode")
 
 
@@ -71,7 +74,7 @@ class StoreRunWriter:
             self.parent.info.experiment_id,
             start_time=get_current_time_millis(),
             tags={tag.key: tag.value for tag in tags_of(tags)},
-            run_name=f"Store {run.store_id}",
+            run_name=f"Store {run.store_id}"[:_NAME_LENGTH],  # the tags have all of it
         ).info
         status = "KILLED"  # stays so when the writing is interrupted
         try:
