@@ -1,5 +1,6 @@
 """The hooks and `kedro run`, in a small project of its own with this project's configuration."""
 
+import json
 import os
 import shutil
 import signal
@@ -181,6 +182,24 @@ def test_run_tracks_the_whole_contract_of_a_parent_run(project):
     assert {
         (run.info.run_name, run.info.status) for run in runs_of(project, "tags.run_level = 'store'")
     } == {("Store CJGRO_0000", "FINISHED"), ("Store CJGRO_0001", "FAILED")}
+
+
+@pytest.mark.usefixtures("tables")
+def test_run_tracks_parameters_whose_names_mlflow_does_not_take(project):
+    countries = {"EE.UU./": "US", "Perú//": "PE", "x" * 300: "MX", "Chile (CL)": "CL"}
+    local = {"modeling": {"holidays": {"countries": countries}}}
+    (project / "conf" / "local" / "parameters.yml").write_text(json.dumps(local))
+    result = run(project)
+    assert result.returncode == 0, result.stderr
+    (parent,) = runs_of(project, "tags.run_level = 'pipeline'")
+    tracked = {
+        name.removeprefix("modeling.holidays.countries."): value
+        for name, value in parent.data.params.items()
+        if name.startswith("modeling.holidays.countries.")
+    }
+    assert sorted(tracked.values()) == ["CL", "MX", "PE", "US"]
+    assert {tracked[name] for name in ("EE.UU._", "Perú__", "Chile _CL_")} == {"US", "PE", "CL"}
+    assert result.stderr.count("countries.EE.UU._' in MLflow, which takes no such name") == 1
 
 
 def test_run_refuses_what_it_does_not_know_before_there_is_a_store(project):

@@ -105,6 +105,7 @@ class ForecastingHooks:
         probe_servers(loader["mlflow"]["server"])
         write_aside()
         forget_run()
+        name_alike()
         self._places = places(loader["mlflow"], self._config)
         self._uri = loader["mlflow"]["server"]["mlflow_tracking_uri"]
         database = store.sqlite_path(self._uri)
@@ -278,6 +279,18 @@ def forget_run() -> None:
     from kedro_mlflow.framework.hooks.mlflow_hook import mlflow_hook
 
     mlflow_hook.run_id = None
+
+
+def name_alike() -> None:
+    """Let kedro-mlflow, which logs parameters again for each node, name them as `describe` does.
+
+    It would leave a name as it is that MLflow takes for a path, or for too long.
+    """
+    from kedro_mlflow.framework.hooks.mlflow_hook import mlflow_hook
+
+    from lifemiles_forecasting.tracking.entities import clean_key
+
+    mlflow_hook.sanitize_param_name = clean_key
 
 
 def warn_of_open_host() -> None:

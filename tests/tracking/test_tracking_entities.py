@@ -1,3 +1,10 @@
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from mlflow.exceptions import MlflowException
+from mlflow.utils import validation
+
+from lifemiles_forecasting.core.errors import ConfigError
 from lifemiles_forecasting.tracking.entities import clean_key, metrics_of, params_of, tags_of
 from lifemiles_forecasting.tracking.flat import flatten
 
@@ -20,6 +27,38 @@ def test_params_and_tags_are_cut_at_the_limit():
 def test_clean_key_replaces_what_mlflow_refuses():
     assert clean_key("a.b/c-d e:f") == "a.b/c-d e:f"
     assert clean_key("MUY BUENO (+)") == "MUY BUENO ___"
+
+
+@given(st.text(max_size=300) | st.text("./a ", max_size=12) | st.text("ab/", min_size=245))
+@example("modeling.holidays.countries.EE.UU./")
+@example("a" * 250)
+@example("/" * 250)
+@example(".." + "a" * 248)
+def test_clean_key_is_one_that_mlflow_takes(name):
+    key = clean_key(name)
+    (metric,), _ = metrics_of({name: 1.0})
+    validation._validate_param(key, "1")
+    validation._validate_tag(tags_of({name: 1})[0].key, "1")
+    validation._validate_metric(metric.key, 1.0, metric.timestamp, 0)
+    assert clean_key(key) == key
+    try:
+        validation._validate_param(name, "1")
+    except MlflowException:
+        return
+    assert key == name
+
+
+def test_long_keys_that_begin_alike_stay_apart():
+    assert clean_key("x" * 300 + "a") != clean_key("x" * 300 + "b")
+
+
+def test_params_of_ConfigError_when_two_names_are_one_to_mlflow():
+    expected = (
+        r"found the names 'a\.\*' and 'a\.\+', which are one to MLflow; "
+        r"expected names that differ by letters or digits. Rename one of them"
+    )
+    with pytest.raises(ConfigError, match=expected):
+        params_of({"a.*": 1, "b": 2, "a.+": 3})
 
 
 def test_flatten_agrees_with_kedro_mlflow():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Mapping
@@ -9,15 +10,35 @@ from typing import Any
 
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.utils.time import get_current_time_millis
-from mlflow.utils.validation import MAX_PARAM_VAL_LENGTH, MAX_TAG_VAL_LENGTH
+from mlflow.utils.validation import (
+    MAX_ENTITY_KEY_LENGTH,
+    MAX_PARAM_VAL_LENGTH,
+    MAX_TAG_VAL_LENGTH,
+    path_not_unique,
+)
+
+from lifemiles_forecasting.core.errors import ConfigError
 
 NONFINITE_TAG = "nonfinite_metrics"
 _NOT_IN_KEYS = re.compile(r"[^/\w.\- :]")
+_DIGEST = 8  # hex digits by which keys that begin alike still differ
 
 
 def params_of(values: Mapping[str, Any]) -> list[Param]:
-    """Parameters with values as text, cut at MLflow's limit."""
-    return [Param(clean_key(k), str(v)[:MAX_PARAM_VAL_LENGTH]) for k, v in values.items()]
+    """Parameters with values as text, cut at MLflow's limit.
+
+    Raises:
+        ConfigError: two of them have the same key to MLflow, which refuses to hold two values.
+    """
+    named: dict[str, str] = {}
+    for name in values:
+        if (other := named.setdefault(clean_key(name), name)) != name:
+            raise ConfigError(
+                f"the names {other!r} and {name!r}, which are one to MLflow",
+                "names that differ by letters or digits",
+                "Rename one of them",
+            )
+    return [Param(key, str(values[name])[:MAX_PARAM_VAL_LENGTH]) for key, name in named.items()]
 
 
 def tags_of(values: Mapping[str, Any]) -> list[RunTag]:
@@ -44,5 +65,20 @@ def metrics_of(values: Mapping[str, float | None]) -> tuple[list[Metric], dict[s
 
 
 def clean_key(name: str) -> str:
-    """A key that MLflow accepts; every other symbol becomes an underscore, as kedro-mlflow does."""
-    return _NOT_IN_KEYS.sub("_", name)
+    """A key that MLflow accepts: names of countries, tiers and the like can be any text.
+
+    Other symbols become underscores, and so do slashes where the key is no plain path. What is too
+    long is cut, with a digest of the whole at its end.
+
+    >>> clean_key("countries.EE.UU./"), clean_key("MUY BUENO (+)"), clean_key("../a")
+    ('countries.EE.UU._', 'MUY BUENO ___', '_.._a')
+    """
+    key = _NOT_IN_KEYS.sub("_", name)
+    if path_not_unique(key):
+        key = key.replace("/", "_")
+    if path_not_unique(key):  # empty, or it begins as a way out of a folder does
+        key = f"_{key}"
+    if len(key) <= MAX_ENTITY_KEY_LENGTH:
+        return key
+    digest = hashlib.sha256(name.encode()).hexdigest()[:_DIGEST]
+    return f"{key[: MAX_ENTITY_KEY_LENGTH - _DIGEST - 1]}_{digest}"

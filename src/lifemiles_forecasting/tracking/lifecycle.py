@@ -72,12 +72,18 @@ def describe(run_id: str, config: Mapping[str, Any], tags: Mapping[str, str]) ->
 
     Returns:
         The id of the run's experiment.
+
+    Raises:
+        ConfigError: two names of the configuration are one to MLflow.
     """
     from mlflow.tracking import MlflowClient
 
-    from lifemiles_forecasting.tracking.entities import params_of, tags_of
+    from lifemiles_forecasting.tracking.entities import clean_key, params_of, tags_of
 
     client = MlflowClient()
+    for name in config:
+        if (key := clean_key(name)) != name:
+            logger.warning("Parameter %r is %r in MLflow, which takes no such name.", name, key)
     client.log_batch(run_id, params=params_of(config), tags=tags_of(tags))
     return client.get_run(run_id).info.experiment_id
 
