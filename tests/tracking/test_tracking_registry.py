@@ -110,6 +110,19 @@ def test_a_deleted_version_is_passed_over(registry, client, add):
     assert registry.rollback()[0].version == versions[0]
 
 
+def test_a_version_is_no_predecessor_of_itself(registry, client, add):
+    for _ in range(3):
+        add()
+    for version in (3, 1, 2, 1):
+        registry.promote(version)
+    client.delete_model_version(REGISTERED_MODEL, "2")
+    now, left = registry.rollback()
+    assert (int(now.version), int(left.version)) == (3, 1)
+    with pytest.raises(TrackingError, match=r"found champions \[3\] .* expected two to roll"):
+        registry.rollback()
+    assert "rolled_back_at" not in registry.version(3).tags
+
+
 def test_who_ever_was_champion_stays_one(registry, client, add):
     assert registry.ever_champion() == frozenset()
     first, second, third, fourth, _ = (add() for _ in range(5))

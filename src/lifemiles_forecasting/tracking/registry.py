@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from lifemiles_forecasting.core.errors import TrackingError
@@ -139,7 +140,9 @@ class Registry:
             TrackingError: there was none before it.
         """
         known = {int(one.version) for one in self.versions()}
-        history = [number for number in self.history() if number in known]
+        there = [number for number in self.history() if number in known]
+        # where the one between is deleted, who was champion before and after it has no predecessor
+        history = [number for number, _ in groupby(there)]
         if len(history) < 2:
             found = f"champions {history}" if history else "no champion"
             raise TrackingError(f"{found} of {self.name}", "two to roll back to the first", _HINT)
