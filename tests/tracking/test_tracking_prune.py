@@ -15,6 +15,7 @@ from mlflow.tracking import MlflowClient
 
 from lifemiles_forecasting.core.errors import TrackingError
 from lifemiles_forecasting.tracking import database as database_module
+from lifemiles_forecasting.tracking import orphans
 from lifemiles_forecasting.tracking.backup import backup
 from lifemiles_forecasting.tracking.model import read_files
 from lifemiles_forecasting.tracking.prune import prune
@@ -314,6 +315,23 @@ def test_experiment_whose_folder_is_gone_does_not_stop_the_search(store):
     assert store_size(uri_of(folder))["totals"][0]["bytes_of_no_run"] > 0
     prune(uri_of(folder), Rule(keep=1))
     assert not (folder / "mlruns" / ("0" * 32)).exists()
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_an_orphan_that_goes_by_itself_meanwhile_is_gone(store, monkeypatch, dry_run):
+    folder, _ = store
+    orphan = folder / "mlruns" / ("0" * 32)
+
+    def listed_and_gone(uri):
+        found = orphans.folders_of_nobody(uri)
+        assert found == [orphan]
+        shutil.rmtree(orphan)
+        return found
+
+    monkeypatch.setattr("lifemiles_forecasting.tracking.prune.folders_of_nobody", listed_and_gone)
+    pruned = prune(uri_of(folder), Rule(keep=1), dry_run=dry_run)
+    assert orphan not in pruned.plan.folders
+    assert pruned.plan.choice.gone  # and the rest goes as it would
 
 
 def test_folders_of_a_neighbouring_database_are_not_orphans(store):

@@ -208,9 +208,7 @@ def make_plan(connection: Connection, rule: Rule, lost: Sequence[Path]) -> Plan:
         for row in held.owners()
         if row.key in gone
     }
-    going |= {
-        folder: None for folder in lost if rule.old_enough(int(folder.stat().st_mtime * 1000))
-    }
+    going |= {folder: None for folder in lost if _is_old(folder, rule)}
     doomed = [version.key for version in versions if version.stands_on & gone]
     return Plan(held, choice, models, doomed, going)
 
@@ -242,6 +240,15 @@ def _goes(model: ModelRow, choice: Choice, rule: Rule) -> bool:
         return False
     lost = model.run_id is not None and not exists
     return rule.old_enough(model.created) and (lost or model.stage == "deleted")
+
+
+def _is_old(folder: Path, rule: Rule) -> bool:
+    """Whether a folder is old enough to go; one that has gone since it was listed is not there."""
+    try:
+        changed = folder.stat().st_mtime
+    except FileNotFoundError:
+        return False
+    return rule.old_enough(int(changed * 1000))
 
 
 def _kind(run: RunRow) -> str:
