@@ -14,6 +14,7 @@ from textwrap import dedent
 import mlflow
 import pytest
 from kedro.config import OmegaConfigLoader
+from kedro.io import DataCatalog, MemoryDataset
 from mlflow.tracking import MlflowClient
 from services import free_port
 from small_disk import small_disk
@@ -25,7 +26,13 @@ from lifemiles_forecasting.core.errors import (
     LostStoreError,
     TrackingError,
 )
-from lifemiles_forecasting.hooks import ForecastingHooks, check_cluster, check_environment
+from lifemiles_forecasting.datasets.transaction_table import TransactionTableDataset
+from lifemiles_forecasting.hooks import (
+    ForecastingHooks,
+    check_cluster,
+    check_environment,
+    data_source,
+)
 from lifemiles_forecasting.pipelines import forecasting, modeling
 from lifemiles_forecasting.settings import CONFIG_LOADER_ARGS
 from lifemiles_forecasting.tracking_config import probe_servers, tracking_config
@@ -79,6 +86,9 @@ def register_pipelines():
     }
 """
 CATALOG = """
+raw_transactions:
+  type: lifemiles_forecasting.datasets.transactions.TransactionFilesDataset
+  filepath: data/01_raw/transactions
 store_runs:
   type: lifemiles_forecasting.datasets.store_runs.StoreRunsDataset
 run_record:
@@ -177,6 +187,9 @@ def test_run_tracks_the_whole_contract_of_a_parent_run(project):
     assert tags["training_mode"] == "limited"
     assert tags["environment"] == tags["kedro_env"] == "local"
     assert tags["git_commit"] == tags["git_dirty"] == "unknown"
+    (given,) = parent.inputs.dataset_inputs
+    folder = (project / "data" / "01_raw" / "transactions").as_uri()
+    assert json.loads(given.dataset.source)["uri"] == tags["data_source"] == folder
     assert metrics["avg_r2"] == 0.61
     assert 0 < metrics["tracking_seconds"] < 5
     assert {
@@ -394,6 +407,16 @@ def test_scheduler_is_reached_for_before_a_run_that_trains_and_no_other(monkeypa
         check_cluster(modeling.create_pipeline(), nobody)
     check_cluster(modeling.create_pipeline(), None)
     check_cluster(forecasting.create_pipeline(), nobody)
+
+
+def test_data_source_is_a_table_without_its_password_or_what_a_dataset_does_not_tell():
+    url = "postgresql://me:secret@host/sales"
+    table = TransactionTableDataset(table="shop.sales", url=url)
+    assert data_source(DataCatalog({"raw_transactions": table})) == {
+        "data_source": "postgresql:shop.sales"
+    }
+    of_the_users_own = DataCatalog({"raw_transactions": MemoryDataset(1)})
+    assert data_source(of_the_users_own) == data_source(DataCatalog()) == {}
 
 
 def test_an_environment_that_changes_one_key_keeps_the_others(project):

@@ -139,12 +139,15 @@ class ForecastingHooks:
             guard.watch(run_id)
         check_inputs(pipeline, catalog)
         if run_id is not None:  # else tracking is switched off for this pipeline
-            self._describe_run(run_id, run_params, writes_store_runs(pipeline, catalog))
+            trains = writes_store_runs(pipeline, catalog)
+            self._describe_run(run_id, run_params, trains, data_source(catalog))
             close_dead(run_id, folder)
             replay_spool(folder)
         return results
 
-    def _describe_run(self, run_id: str, run_params: dict[str, Any], trains: bool) -> None:
+    def _describe_run(
+        self, run_id: str, run_params: dict[str, Any], trains: bool, source: dict[str, str]
+    ) -> None:
         """Write the whole configuration to the run, and what kind of run it is."""
         from lifemiles_forecasting.tracking.provenance import git_state
 
@@ -157,6 +160,7 @@ class ForecastingHooks:
             "environment": self._environment,
             "kedro_env": self._environment,
             **git_state(self._project_path),
+            **source,
         }
         lifecycle.describe(run_id, self._config, tags)
         if not trains:
@@ -349,6 +353,14 @@ def check_cluster(pipeline: Pipeline, scheduler: str | None) -> None:
         from lifemiles_forecasting.core.cluster_connection import connection
 
         connection(scheduler).check()
+
+
+def data_source(catalog: CatalogProtocol) -> dict[str, str]:
+    """The tag that says where transactions come from, where their dataset can tell."""
+    from lifemiles_forecasting.tracking.names import DATA_SOURCE
+
+    source = getattr(catalog.get("raw_transactions"), "source", None)
+    return {DATA_SOURCE: source} if source else {}
 
 
 def writes_store_runs(pipeline: Pipeline, catalog: CatalogProtocol) -> bool:

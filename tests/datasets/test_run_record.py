@@ -42,13 +42,21 @@ def test_save_writes_the_training_data_as_dataset_input(run_id):
     assert [(tag.key, tag.value) for tag in logged.tags] == [("mlflow.data.context", "training")]
     data = logged.dataset
     assert (data.name, data.digest, data.source_type) == ("transactions", "5e1f" * 9, "local")
-    assert json.loads(data.source)["uri"].endswith("/data/01_raw/transactions")
+    assert json.loads(data.source) == {"uri": synthetic_record().dataset["source"]}
     assert json.loads(data.profile) == {"num_rows": 289_963}
     assert json.loads(data.schema)["mlflow_colspec"] == [
         {"type": "string", "name": "store_id", "required": True},
         {"type": "datetime", "name": "date", "required": True},
         {"type": "double", "name": "y", "required": True},
     ]
+
+
+def test_the_source_is_the_one_that_the_catalog_knows(run_id):
+    mlflow.set_tag("data_source", "postgresql:shop.sales")
+    RunRecordDataset().save(synthetic_record())
+    (logged,) = MlflowClient().get_run(run_id).inputs.dataset_inputs
+    assert logged.dataset.source_type == "postgresql"
+    assert json.loads(logged.dataset.source) == {"uri": "postgresql:shop.sales"}
 
 
 def test_load_gives_the_metrics(run_id):

@@ -274,6 +274,11 @@ class TransactionTableDataset(AbstractDataset[None, TransactionTable]):
         self._url = (credentials or {}).get("url", url)
         self.metadata = metadata
 
+    @property
+    def source(self) -> str:
+        """The table, without the address of its database, which may hold a password."""
+        return f"postgresql:{self._table}"
+
     def load(self) -> TransactionTable:
         """Hand out the table; it is looked into when it is read, for errors to be plain."""
         return TransactionTable(self._url, self._table, self._key, self._limit)

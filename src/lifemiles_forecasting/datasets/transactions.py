@@ -144,6 +144,11 @@ class TransactionFilesDataset(AbstractDataset[None, TransactionFiles]):
         self._filepath, self._memory_limit = Path(filepath), memory_limit
         self.metadata = metadata
 
+    @property
+    def source(self) -> str:
+        """Address of the folder; Kedro has put the project before what is relative."""
+        return self._filepath.absolute().as_uri()
+
     def load(self) -> TransactionFiles:
         """Hand out the folder; it is looked into when it is read, for errors to be plain."""
         return TransactionFiles(self._filepath, self._memory_limit)

@@ -13,6 +13,7 @@ GATE_STATUS, GATE_REASONS = "gate_status", "gate_reasons"
 # artifacts are could change files and manifest alike; this is in the database.
 FILES_DIGEST, BEFORE_TEST_DIGEST = "model_files_sha256", "model_before_test_sha256"
 PROMOTED_AT = "promoted_at"  # ISO 8601; MLflow keeps no time of an alias
+DATA_SOURCE = "data_source"  # tag of a run: where its transactions come from
 # environment variable: address of the store in the project that takes over when the configured one
 # has gone away in the middle of a run
 SPOOL_VARIABLE = "LIFEMILES_SPOOL"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlflow.entities import Dataset, DatasetInput, InputTag
 from mlflow.utils.validation import MAX_DATASET_DIGEST_SIZE, MAX_DATASET_NAME_SIZE
 
 from lifemiles_forecasting.tracking.entities import metrics_of, params_of, tags_of
+from lifemiles_forecasting.tracking.names import DATA_SOURCE
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -33,24 +33,29 @@ def write_record(client: MlflowClient, run_id: str, record: RunRecord) -> None:
     client.log_batch(run_id, metrics, params_of(record.params), tags_of({**record.tags, **dropped}))
     if record.dataset:
         context = [InputTag("mlflow.data.context", str(record.dataset.get("context", "training")))]
-        client.log_inputs(run_id, [DatasetInput(training_data(record.dataset), context)])
+        # a node knows what a parameter says; whether that is a folder or a table the catalog knows
+        source = client.get_run(run_id).data.tags.get(DATA_SOURCE, record.dataset["source"])
+        data = training_data({**record.dataset, "source": source})
+        client.log_inputs(run_id, [DatasetInput(data, context)])
 
 
 def training_data(described: Mapping[str, Any]) -> Dataset:
     """The training data as MLflow knows it.
 
     Args:
-        described: `name`, `digest`, `source` (the folder), `rows`, `columns` (name to dtype).
+        described: `name`, `digest`, `source` (address of a folder, or a table: `postgresql:sales`),
+            `rows`, `columns` (name to dtype).
     """
     columns = [
         {"type": _column_type(str(dtype)), "name": name, "required": True}
         for name, dtype in described.get("columns", {}).items()
     ]
-    source = Path(str(described["source"])).absolute().as_uri()
+    source = str(described["source"])
+    kind = source.partition(":")[0]
     return Dataset(
         name=str(described["name"])[:MAX_DATASET_NAME_SIZE],
         digest=str(described["digest"])[:MAX_DATASET_DIGEST_SIZE],
-        source_type="local",
+        source_type="local" if kind in {"file", source} else kind,
         source=json.dumps({"uri": source}),
         schema=json.dumps({"mlflow_colspec": columns}),
         profile=json.dumps({"num_rows": int(described["rows"])}),
