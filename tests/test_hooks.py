@@ -168,7 +168,7 @@ def errors(result):
 def test_run_tracks_the_whole_contract_of_a_parent_run(project):
     elsewhere = project / "conf"  # the tracking store must not depend on the current folder
     logs = {"KEDRO_LOGGING_CONFIG": str(project / "conf" / "logging.yml")}
-    result = run(elsewhere, "--params=max_stores=2,modeling.n_windows=2", **logs)
+    result = run(elsewhere, "--params=max_stores=2.0,modeling.n_windows=2", **logs)
     assert result.returncode == 0, result.stderr
     assert result.stdout == ""
     assert "kedro explore --experiment-id 1" in result.stderr

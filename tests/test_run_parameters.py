@@ -13,6 +13,7 @@ from kedro.framework.startup import bootstrap_project
 from mlflow.tracking import MlflowClient
 
 from lifemiles_forecasting.core import parallel
+from lifemiles_forecasting.core.config import Parameters, parse
 
 STORES = 10  # of `few_stores`; eight of them with models of their own
 MARK = "MEMBER"
@@ -102,7 +103,7 @@ def test_as_of_replays_the_past_and_the_plan_goes_on(run, plan):
 
 def test_resume_is_the_default_and_can_be_refused(run):
     ledgers, tables = [], []
-    for given in ({}, {}, {"resume": False}):
+    for given in ({}, {}, {"resume": "false"}):  # text, as ${oc.env:...} gives it
         project = run(max_stores=2, **given)
         ledgers.append(pd.read_csv(project.output("08_reporting/training.csv")))
         tables.append(project.output("07_model_output/forecasts.csv").read_bytes())
@@ -114,6 +115,34 @@ def test_resume_is_the_default_and_can_be_refused(run):
     assert tables[0] == tables[1] == tables[2]
     trained = [run.data.metrics["stores_trained"] for run in runs_of(project, "pipeline")]
     assert sorted(trained) == [0, 2, 2]
+    logged = [run.data.params["resume"] for run in runs_of(project, "pipeline")]
+    assert sorted(logged) == ["False", "True", "True"]
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "expected"),
+    [
+        ("resume", "n", False),
+        ("resume", "false", False),
+        ("horizon", 7.0, 7),
+        ("max_stores", 10.0, 10),  # what 1e1 is read as
+        ("seed", "7", 7),
+        ("as_of", "2024-02-10T00:00:00", "2024-02-10"),
+        ("modeling", {"workers": "2"}, {"workers": 2}),
+    ],
+)
+def test_nodes_get_the_values_that_were_checked(open_project, name, given, expected):
+    found = open_project(**{name: given}).catalog.load(f"params:{name}")
+    if isinstance(expected, dict):
+        found = {key: found[key] for key in expected}
+    assert (repr(found), found) == (repr(expected), expected)  # 7.0 equals 7, and indexes nothing
+
+
+@pytest.mark.parametrize("env", ["base", "quick", "cluster", "postgres"])
+def test_checked_values_are_understood_as_themselves(open_project, env):
+    """Nodes parse their group once more, and MLflow logs what they are given."""
+    handed_on = open_project(env=env).params
+    assert parse(Parameters, handed_on).model_dump(mode="json") == handed_on
 
 
 def test_data_root_moves_every_output(run, tmp_path):

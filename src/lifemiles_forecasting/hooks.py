@@ -94,7 +94,8 @@ class ForecastingHooks:
         self._trained = ""  # of an earlier run of this process, in a notebook say
         self._project_path = Path(context.project_path)
         self._environment = loader.env or loader.default_run_env
-        self._read_parameters(loader["parameters"])
+        # the catalog takes its parameters from here: nodes get what was checked
+        loader["parameters"] = self._read_parameters(loader["parameters"])
         given, shared = loader.runtime_params or {}, loader["globals"]
         config_checks.check_places(self._config, given, shared)
         loader["mlflow"] = tracking_config(loader, self._project_path)
@@ -242,15 +243,16 @@ class ForecastingHooks:
     def _outputs(self) -> Path:
         return self._project_path / self._config["data_root"]
 
-    def _read_parameters(self, raw: dict[str, Any]) -> None:
-        """Check the parameters and keep them flat, defaults of absent ones included."""
+    def _read_parameters(self, raw: dict[str, Any]) -> dict[str, Any]:
+        """The parameters as they were understood, defaults of absent ones included; kept flat."""
         from lifemiles_forecasting.core.config import Parameters, parse
         from lifemiles_forecasting.tracking.flat import flatten
 
         parsed = parse(Parameters, raw)
         self._mode = "limited" if parsed.max_stores is not None else MODES[parsed.retrain]
-        # what is in the files comes last: kedro-mlflow logs those values again for each node
-        self._config = flatten(parsed.model_dump(mode="json")) | flatten(raw)
+        understood = parsed.model_dump(mode="json")  # plain values, as a file could hold them
+        self._config = flatten(understood)
+        return understood
 
 
 def close_dead(run_id: str, folder: Path) -> None:

@@ -1,6 +1,7 @@
 """Configuration: every refusal names the parameter, what it is and what would do."""
 
 import re
+from datetime import date
 
 import pytest
 
@@ -159,14 +160,28 @@ def test_parse_ConfigError_when_value_cannot_be_used(everything, change, message
     assert refusal(Parameters, everything | change) == message
 
 
-@pytest.mark.parametrize("as_of", [20170630, "30.6.2017", "2017-02-30"])
-def test_parse_ConfigError_when_as_of_is_no_date(everything, as_of):
+@pytest.mark.parametrize(
+    "as_of",
+    [20170630, "20170630", 1498780800, "1498780800", 1498780800.0, True, "30.6.2017"],
+)
+def test_parse_ConfigError_when_as_of_is_no_written_day(everything, as_of):
+    """1498780800 is the midnight before 2017-06-30, in seconds since 1970."""
     message = refusal(Parameters, {**everything, "as_of": as_of})
-    assert re.match(r"found parameter 'as_of' = .*; expected ", message)
+    assert message == f"found parameter 'as_of' = {as_of!r}; expected a day, YYYY-MM-DD"
+    everything["data_processing"]["date_floor"] = as_of
+    message = refusal(Parameters, everything)
+    assert message.endswith(f"date_floor' = {as_of!r}; expected a day, YYYY-MM-DD")
 
 
-def test_as_of_is_read_from_text(everything):
-    assert str(parse(Parameters, {**everything, "as_of": "2017-06-30"}).as_of) == "2017-06-30"
+@pytest.mark.parametrize("as_of", ["2017-02-30", "2017-06-30 10:00"])
+def test_parse_ConfigError_when_as_of_is_no_day(everything, as_of):
+    message = refusal(Parameters, {**everything, "as_of": as_of})
+    assert message.startswith(f"found parameter 'as_of' = {as_of!r}; expected ")
+
+
+@pytest.mark.parametrize("as_of", ["2017-06-30", "2017-06-30T00:00:00", date(2017, 6, 30)])
+def test_as_of_is_a_day_or_its_text(everything, as_of):
+    assert str(parse(Parameters, {**everything, "as_of": as_of}).as_of) == "2017-06-30"
 
 
 @pytest.mark.parametrize("candidates", [["direct"], ["base", "base"], []])

@@ -5,9 +5,17 @@ from __future__ import annotations
 import difflib
 import re
 from datetime import date
-from typing import Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from lifemiles_forecasting.core import paths
 from lifemiles_forecasting.core.errors import ConfigError
@@ -41,6 +49,16 @@ Candidate = Literal[
 ]
 
 
+def _written_day(value: Any) -> Any:
+    """Refuse numbers, written as text or not: they would pass for seconds since 1970."""
+    if isinstance(value, int | float | str) and not re.match(r"\d{4}-\d{2}-\d{2}", str(value)):
+        raise ValueError("a day, YYYY-MM-DD")
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_written_day)]
+
+
 class Closed(BaseModel):
     """Base of every settings group: no unknown key, no change after parsing."""
 
@@ -57,7 +75,7 @@ class DataSettings(Closed):
     columns: dict[RawColumn, tuple[str, ...]]  # accepted names, of which the first match wins
     date_column: Literal["process_date", "transaction_date"] = "process_date"
     date_order: Literal["ymd", "dmy", "mdy"] = "ymd"
-    date_floor: date = date(2000, 1, 1)
+    date_floor: Day = date(2000, 1, 1)
     transaction_types: tuple[str, ...] = ()  # empty: every type is billed
     max_quarantined_share: float = Field(0.05, ge=0, le=1)
     dormant_days: int = Field(56, ge=56)  # the zero rule goes by eight weeks
@@ -238,7 +256,7 @@ class Parameters(Closed):
     max_stores: int | None = Field(None, ge=1)
     retrain: Literal["all", "drifted"] = "all"
     resume: bool = True
-    as_of: date | None = None
+    as_of: Day | None = None
     seed: int = Field(7, ge=0)
     data_root: str
     raw_transactions: str
@@ -259,12 +277,6 @@ class Parameters(Closed):
         if value is not None and not value:
             raise ValueError("at least one store_id, or null for all of them")
         return value
-
-    @field_validator("as_of", mode="before")
-    @classmethod
-    def _real_date(cls, value: Any) -> Any:
-        # a bare number such as 20170630 would pass for seconds since 1970
-        return str(value) if isinstance(value, int) else value
 
     @field_validator("data_root", "raw_transactions", "events")
     @classmethod

@@ -45,7 +45,7 @@ def read_events(events: EventFile) -> pd.DataFrame:
 
 
 def read_transactions(
-    source: Transactions, data_processing: dict[str, Any], target: str, as_of: Any
+    source: Transactions, data_processing: dict[str, Any], target: str, as_of: str | None
 ) -> tuple[Reading, ir.Table]:
     """Typed rows of all transactions, and those that are not usable beside the others.
 
@@ -57,7 +57,7 @@ def read_transactions(
     from lifemiles_forecasting.core.transactions import classify, settle
 
     settings = parse(DataSettings, data_processing)
-    limit = None if as_of is None else date.fromisoformat(str(as_of))
+    limit = None if as_of is None else date.fromisoformat(as_of)
     today = date.today()
     reading = source.read(
         settings.separator,
