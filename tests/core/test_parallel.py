@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from cluster_tasks import HANGER, isolation, serve_alone, serve_any
 
 from lifemiles_forecasting.core import parallel
 from lifemiles_forecasting.core.errors import InputError
@@ -34,6 +35,16 @@ def test_no_tasks(workers):
 def test_an_error_outside_an_attempt_stops_the_run(workers):
     with pytest.raises(InputError, match=r"^found 1; expected 2\. Try again\.$"):
         parallel.run(refuse, [(1, 2)] * 3, workers)
+
+
+@pytest.mark.parametrize(("workers", "parent"), [(1, os.getppid), (2, os.getpid)])
+def test_a_single_task_is_done_where_the_configured_workers_do_it(workers, parent):
+    made = parallel.run(serve_any, [(serve_alone, 7)], workers, isolation=isolation(9.0))
+    assert made == [[(7, parent())]]
+    if workers > 1:
+        told = [(HANGER, "TimeLimitExceeded: took longer than 0.5 s")]
+        hanging = [(serve_alone, HANGER)]
+        assert parallel.run(serve_any, hanging, workers, isolation=isolation(0.5)) == [told]
 
 
 def test_attempt_gives_the_result_or_a_failure():

@@ -142,8 +142,10 @@ def run(  # noqa: PLR0913, PLR0917 - what is to be done, by whom, and how it goe
 
     from tqdm import tqdm
 
-    workers = min(workers or os.cpu_count() or 1, max(len(tasks), 1))
     inside = parent_process() is not None  # a process of tasks has its place in another bar already
+    # a single task, too, goes where its process can be ended: joblib would do it in this one
+    fewest = 1 if isolation is None or inside else 2
+    workers = min(workers or os.cpu_count() or 1, max(len(tasks), fewest))
     bar = tqdm(
         total=len(tasks), disable=inside, desc=description, unit="task", mininterval=1, leave=False
     )
