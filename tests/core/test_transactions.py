@@ -276,6 +276,24 @@ def test_the_first_usable_row_of_an_activity_number_stays(engine):
     assert settled(engine, rows) == {6: t.DUPLICATE}
 
 
+def test_a_number_is_of_its_partner(engine):
+    """Two partners that both count from 1."""
+    rows = pd.DataFrame({"amount": 1.0, "activity_id": ["1", "2", "1", "2", "1"]})
+    rows["partner_code"] = list("PPQQQ")
+    assert settled(engine, rows) == {4: t.DUPLICATE}
+
+
+@pytest.mark.parametrize("order", [[500.0, -500.0], [-500.0, 500.0]])
+def test_the_opposite_amount_under_a_number_is_a_reversal(engine, order):
+    """Of the first row, within its store and once; all else under the number is a duplicate."""
+    rows = pd.DataFrame({"amount": [*order, *order, 500.0, -200.0, 0.0], "activity_id": "A"})
+    assert settled(engine, rows) == dict.fromkeys(range(2, 7), t.DUPLICATE)
+    rows["store_code"] = ["1", "2", *"11111"]
+    assert settled(engine, rows)[1] == t.DUPLICATE
+    rows = pd.DataFrame({"amount": [0.0, 0.0], "activity_id": "A"})
+    assert settled(engine, rows) == {1: t.DUPLICATE}
+
+
 def test_the_smallest_reversals_stay(engine):
     rows = pd.DataFrame({"amount": [5.0, -1.0, -4.5, -4.0, -4.0], "activity_id": None})
     assert settled(engine, rows) == {2: t.EXCESS_REVERSAL, 4: t.EXCESS_REVERSAL}
@@ -290,7 +308,10 @@ def test_reversals_are_exact(engine):
 @given(
     st.lists(
         st.tuples(
-            st.integers(-500, 500), st.sampled_from(["", "A", "B", "C"]), st.sampled_from("12")
+            st.sampled_from([-500, -200, -7, 0, 7, 200, 500]),
+            st.sampled_from(["", "A", "B", "C"]),
+            st.sampled_from("12"),
+            st.sampled_from("PQ"),
         ),
         min_size=1,
         max_size=30,
@@ -298,15 +319,22 @@ def test_reversals_are_exact(engine):
     st.integers(1, 3),
 )
 def test_rejected_rows_match_a_plain_loop(drawn, parts):
-    rows = pd.DataFrame(drawn, columns=["amount", "activity_id", "store_code"])
+    names = ["amount", "activity_id", "store_code", "partner_code"]
+    rows = pd.DataFrame(drawn, columns=names)
     rows["amount"] = rows["amount"] / 100
     rows["activity_id"] = rows["activity_id"].where(rows["activity_id"] != "", None)
-    expected, seen = {}, set()
-    for i, number in enumerate(rows["activity_id"]):
-        if isinstance(number, str) and number in seen:
+    expected, first, seen, reversed_ = {}, {}, set(), set()
+    for i, (amount, number, store, partner) in enumerate(rows[names].itertuples(index=False)):
+        if not isinstance(number, str):
+            continue
+        sale = first.setdefault((partner, number), (store, amount))
+        back = amount != 0 and (store, -amount) == sale and (partner, number) not in reversed_
+        if back:
+            reversed_.add((partner, number))
+        elif (partner, number) in seen:
             expected[i] = t.DUPLICATE
-        seen.add(number)
-    for _, day in rows.drop(index=list(expected)).groupby("store_code"):
+        seen.add((partner, number))
+    for _, day in rows.drop(index=list(expected)).groupby(["partner_code", "store_code"]):
         exact = [(Decimal(str(a)), i) for i, a in day["amount"].items()]
         net = sum(a for a, _ in exact if a > 0)
         for amount, i in sorted((-a, i) for a, i in exact if a < 0):

@@ -32,12 +32,13 @@ def _months(
 
 
 def activity_numbers_repeated(draft: Draft) -> None:
-    """Rows with the activity number of an earlier row: those rows go."""
+    """Rows with the activity number of an earlier row of their partner: those rows go."""
     sheet = draft.sheet()
     sales = draft.sales(40)
     sheet.use_all(sales)
     for sale in draft.rng.sample(sales, 5):
-        sheet.lose(DUPLICATE, activity=sale.activity, amount="3.33")
+        same = {"partner": sale.partner, "activity": sale.activity}
+        sheet.lose(DUPLICATE, **same, amount="3.33")
     sheet.save()
 
 

@@ -262,10 +262,14 @@ def classify(
 def duplicates(
     rows: ir.Table, keep: Callable[[ir.Table], ir.Table], parts: int = 1, part: int = 0
 ) -> ir.Table:
-    """`record` of usable rows whose activity number stands in an earlier usable row.
+    """`record` of usable rows that repeat an earlier usable row of their partner by its number.
+
+    Numbers are compared within a partner, as two partners may both count from 1. The first row of
+    a number stays, and so does its reversal: the first row of the opposite amount in its store.
 
     Args:
-        rows: `record` (rising with file and line), `activity_id` (null: never a duplicate), `flaw`.
+        rows: `record` (rising with file and line), `partner_code, store_code, amount,
+            activity_id` (null: never a duplicate), `flaw`.
         keep: see `settle`; the few repeated numbers are kept, so that to look for their rows
             costs next to nothing.
         parts: the numbers fall into so many parts, of which each can be looked through alone.
@@ -276,11 +280,23 @@ def duplicates(
     usable = rows.filter(rows[FLAW] == USABLE, rows[ACTIVITY].notnull())
     if parts > 1:
         usable = usable.filter(casts.part(usable[ACTIVITY], parts) == part)
+    # of all partners: a number alone is looked through faster, and few are left for the rest
     counted = usable.group_by(ACTIVITY).aggregate(times=usable.count())
     repeated = usable.semi_join(keep(counted.filter(counted.times > 1)), ACTIVITY)
-    window = ibis.window(group_by=ACTIVITY, order_by=RECORD)
-    ranked = repeated.select(RECORD, place=ibis.row_number().over(window))
-    return ranked.filter(ranked.place > 0).select(RECORD)
+    number = [c.PARTNER_CODE, ACTIVITY]
+    window = ibis.window(group_by=number, order_by=RECORD)
+    store, amount = (repeated[name] for name in (c.STORE_CODE, VALUE))
+    opposite = (store == store.first().over(window)) & (amount == -amount.first().over(window))
+    ranked = repeated.select(
+        *number,
+        RECORD,
+        place=ibis.row_number().over(window),
+        opposite=opposite & (amount != 0),
+    )
+    window = ibis.window(group_by=[*number, "opposite"], order_by=RECORD)
+    ranked = ranked.mutate(turn=ibis.row_number().over(window))
+    reversal = ranked.opposite & (ranked.turn == 0)
+    return ranked.filter(ranked.place > 0, ~reversal).select(RECORD)
 
 
 def excess_reversals(rows: ir.Table, rejected: ir.Table) -> ir.Table:
