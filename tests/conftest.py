@@ -74,7 +74,7 @@ class Project:
         )
 
     def kedro(
-        self, *arguments: str, timeout: float = 180, **extra: str
+        self, *arguments: str, timeout: float = 600, **extra: str
     ) -> subprocess.CompletedProcess[str]:
         """A real `kedro` command in the project's folder."""
         return subprocess.run(

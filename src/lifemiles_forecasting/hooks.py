@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,7 @@ MADE_BY_TRAINING = (
     "importance",
     "failures",
     "warnings",
+    "training_run",
 )
 
 # runs that do not train, by their pipeline: level, and what their names begin with
@@ -62,6 +64,7 @@ class ForecastingHooks:
         self._project_path = Path()
         self._environment = ""
         self._config: dict[str, Any] = {}
+        self._given: dict[str, Any] = {}
         self._mode = ""
         self._trained = ""
         self._places: Places | None = None
@@ -97,6 +100,7 @@ class ForecastingHooks:
         # the catalog takes its parameters from here: nodes get what was checked
         loader["parameters"] = self._read_parameters(loader["parameters"])
         given, shared = loader.runtime_params or {}, loader["globals"]
+        self._given = given
         config_checks.check_places(self._config, given, shared)
         loader["mlflow"] = tracking_config(loader, self._project_path)
         store.switch_telemetry_off()
@@ -122,12 +126,12 @@ class ForecastingHooks:
 
         Raises:
             ConfigError: another run writes to the same folder.
-            InputError: the pipeline starts from what another one has not left yet, or from what
-                nodes hand on in memory alone.
+            InputError: the pipeline starts from what another one has not left yet, or has left of
+                something else, or from what nodes hand on in memory alone.
             TrackingError: the run's artifacts cannot be placed.
             ClusterError: the run trains on a cluster that cannot be used.
         """
-        from lifemiles_forecasting.pipeline_starts import check_in_memory
+        from lifemiles_forecasting.pipeline_starts import check_asked, check_in_memory
         from lifemiles_forecasting.tracking.dead_runs import outputs_key, writing_to
 
         check_in_memory(pipeline, catalog, run_params.get("pipeline_names") or ["__default__"])
@@ -139,11 +143,14 @@ class ForecastingHooks:
         if run_id is not None:
             guard.watch(run_id)
         check_inputs(pipeline, catalog)
+        check_asked(pipeline, catalog, self._config, self._given)
         if run_id is not None:  # else tracking is switched off for this pipeline
             trains = writes_store_runs(pipeline, catalog)
             self._describe_run(run_id, run_params, trains, data_source(catalog))
             close_dead(run_id, folder)
             replay_spool(folder)
+        if "report" not in pipeline.all_outputs() and self._places:
+            self._places = replace(self._places, report="")
         return results
 
     def _describe_run(

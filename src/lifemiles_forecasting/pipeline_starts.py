@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from lifemiles_forecasting.cli_selection import whole_pipeline
 from lifemiles_forecasting.core.errors import InputError
+from lifemiles_forecasting.tracking.flat import flatten
 
 if TYPE_CHECKING:
     from kedro.io import CatalogProtocol
@@ -39,6 +40,42 @@ def check_in_memory(pipeline: Pipeline, catalog: CatalogProtocol, pipelines: Seq
         "a start at nodes whose inputs are in files",
         f"Start earlier: `{command} --from-nodes={','.join(starts)}`" if starts else "",
     )
+
+
+def check_asked(
+    pipeline: Pipeline,
+    catalog: CatalogProtocol,
+    config: Mapping[str, Any],
+    given: Mapping[str, Any],
+) -> None:
+    """Make sure that what an earlier run left is what this one is asked about.
+
+    Training on a panel goes by its target; a report tells of the run that made the figures.
+
+    Args:
+        pipeline: the nodes that are going to run.
+        catalog: of the run; the files are there.
+        config: all parameters, flat.
+        given: those of this very run (`--params`), nested.
+
+    Raises:
+        InputError: it is not; the message says what differs.
+    """
+    if "training_run" in pipeline.inputs():
+        made = flatten(catalog.load("training_run")["parameters"])
+        asked = [n for n in flatten(given) if n != "data_root" and not n.startswith("reporting.")]
+    elif "row_balance" in pipeline.inputs() and "backtest_result" in pipeline.all_outputs():
+        made = catalog.load("row_balance")
+        asked = ["target"] if config["as_of"] is None else ["target", "as_of"]
+    else:
+        return
+    other = [name for name in asked if made.get(name) != config[name]]
+    if other:
+        raise InputError(
+            "an earlier run with " + " and ".join(f"{n}={made.get(n)}" for n in other),
+            " and ".join(f"{n}={config[n]}" for n in other) + ", which this run asks for",
+            "Ask for the same as that run, or run the pipelines before this one again",
+        )
 
 
 def _is_in_memory(name: str, catalog: CatalogProtocol) -> bool:

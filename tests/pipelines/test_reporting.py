@@ -40,15 +40,13 @@ def run(tmp_path_factory):
     }
     memory = {
         **{name: getattr(frames, name) for name in FRAMES},
-        "parameters": parameters,
         "params:reporting": parameters["reporting"],
-        "params:target": "billings",
+        "training_run": {"run": {}, "parameters": parameters},
         "failures": synthetic_failures(frames),
         "warnings": synthetic_warnings(),
         "importance": synthetic_importance(),
         "gate_verdict": {},
         "row_balance": synthetic_balance(frames),
-        "run_info": {},
     }
     config = {name: entry for name, entry in entries(root).items() if name not in memory}
     catalog = DataCatalog.from_config(config)
@@ -81,7 +79,7 @@ def test_store_metrics_come_back_as_they_were(run):
     from lifemiles_forecasting.core.quality import restored
 
     frames, catalog, _ = run
-    settings = ReportSettings(**catalog.load("parameters")["reporting"])
+    settings = ReportSettings(**catalog.load("params:reporting"))
     expected = store_metrics(frames, settings)
     read = restored(catalog.load("store_metrics"))
     pd.testing.assert_frame_equal(read, expected, check_dtype=False)
@@ -93,7 +91,7 @@ def test_coverage_comes_back_as_it_was_and_is_in_the_metrics(run):
     from lifemiles_forecasting.core.config import ReportSettings
 
     frames, catalog, _ = run
-    settings = ReportSettings(**catalog.load("parameters")["reporting"])
+    settings = ReportSettings(**catalog.load("params:reporting"))
     expected = coverage.coverage_table(frames, settings)
     read = catalog.load("coverage")
     pd.testing.assert_frame_equal(read, expected, check_dtype=False)

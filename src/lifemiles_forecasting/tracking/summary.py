@@ -28,7 +28,7 @@ class Places:
     """Where the results of a run are looked at.
 
     Attributes:
-        report: file of the report.
+        report: file of the report; empty for a run that writes none.
         ui: address of the MLflow UI, once it has been started.
         starts_ui: the command that does so; empty for a server that has its own.
     """
@@ -83,7 +83,7 @@ class Summary:
         return cls(run_id, run.info.experiment_id, data.params, data.metrics, data.tags, places)
 
     def lines(self) -> list[str]:
-        """Ten lines of text: what came out and where it is."""
+        """Ten lines of text: what came out and where it is; nine without a report."""
         number, days = self._number, self.params.get("horizon", _MISSING)
         return [
             f"Stores: {number('total_stores_attempted', ',.0f')} attempted, models stand for "
@@ -96,7 +96,7 @@ class Summary:
             f"{number('coverage_95', '.1f')} % ({self.tags.get('coverage_flag', _MISSING)})",
             f"Quality: {self._quality()}",
             f"Model: {self.model()}",
-            f"Report: {self.places.report}",
+            *([f"Report: {self.places.report}"] if self.places.report else []),
             f"This run: {self.run_url()}"
             + (f" after `{self.places.starts_ui}`" if self.places.starts_ui else ""),
             f"All training runs: {self.parents_url()}",

@@ -137,8 +137,9 @@ def balance_rows(
     quarantine: pd.DataFrame,
     panel: pd.DataFrame,
     stores: pd.DataFrame,
+    **asked: Any,
 ) -> dict[str, Any]:
-    """What became of the raw rows, for the log and the report."""
+    """What became of the raw rows, for the log and the report, and what was asked of them."""
     from lifemiles_forecasting.core import edges
     from lifemiles_forecasting.core.balance import row_balance
 
@@ -154,4 +155,4 @@ def balance_rows(
         logger.warning("Quarantined: %s rows, %s.", f"{rows:,}", reason)
     for notice in edges.notices(panel):
         logger.warning(EDGES[notice.warning], notice.subject, notice.stores)
-    return balance
+    return balance | asked

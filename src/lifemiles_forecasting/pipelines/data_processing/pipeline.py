@@ -10,6 +10,8 @@ from kedro.pipeline import Pipeline, node
 from lifemiles_forecasting.pipelines.data_processing import nodes
 from lifemiles_forecasting.pipelines.groups import group
 
+ASKED = ("target", "as_of")  # of the raw rows, which a later run by itself must ask as well
+
 
 def create_pipeline(job: str = "", **_: Any) -> Pipeline:
     """Raw files to quarantine, panel, store table, row balance and plan of events.
@@ -57,7 +59,10 @@ def create_pipeline(job: str = "", **_: Any) -> Pipeline:
             ),
             node(
                 nodes.balance_rows,
-                ["row_counts", "quarantine", "panel", "stores"],
+                {
+                    **{name: name for name in ("row_counts", "quarantine", "panel", "stores")},
+                    **{name: f"params:{name}" for name in ASKED},
+                },
                 "row_balance",
                 name="balance_rows",
             ),

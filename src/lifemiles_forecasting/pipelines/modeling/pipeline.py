@@ -85,6 +85,12 @@ def create_pipeline(**_: object) -> Pipeline:
                 name="package_store_runs",
             ),
             Node(
+                nodes.describe_run,
+                inputs=["parameters", "run_info"],
+                outputs="training_run",
+                name="describe_run",
+            ),
+            Node(
                 nodes.package_run_record,
                 inputs=[
                     *("study", "panel", "row_balance", "training"),

@@ -39,13 +39,16 @@ def evaluate_stores(
 
 
 def draw_figures(
-    reporting: dict[str, Any], target: str, store_metrics: pd.DataFrame, **frames: pd.DataFrame
+    reporting: dict[str, Any],
+    training_run: dict[str, Any],
+    store_metrics: pd.DataFrame,
+    **frames: pd.DataFrame,
 ) -> dict[str, go.Figure]:
     """Draw the figures of a run.
 
     Args:
         reporting: `ReportSettings`.
-        target: what is forecast; it names the axes.
+        training_run: of the run that made all this; its target names the axes.
         store_metrics: from `evaluate_stores`.
         **frames: those of `core.quality.RunFrames`.
 
@@ -56,12 +59,12 @@ def draw_figures(
     from lifemiles_forecasting.core.quality import RunFrames, restored
     from lifemiles_forecasting.report.html import build_figures
 
-    settings = parse(ReportSettings, reporting)
+    settings, target = parse(ReportSettings, reporting), training_run["parameters"]["target"]
     return build_figures(RunFrames(**frames), restored(store_metrics), settings, target)
 
 
 def build_report(  # noqa: PLR0913, PLR0917 - every part of the report is an input of its own
-    parameters: dict[str, Any],
+    reporting: dict[str, Any],
     store_metrics: pd.DataFrame,
     aggregate_metrics: dict[str, float],
     coverage: pd.DataFrame,
@@ -70,13 +73,13 @@ def build_report(  # noqa: PLR0913, PLR0917 - every part of the report is an inp
     importance: pd.DataFrame,
     gate_verdict: dict[str, Any] | None,
     row_balance: dict[str, Any],
-    run_info: dict[str, str],
+    training_run: dict[str, Any],
     **frames: pd.DataFrame,
 ) -> str:
     """Write the report for people.
 
     Args:
-        parameters: all of them; they are printed, too.
+        reporting: the parameters of this name, of the run that writes the report.
         store_metrics: from `evaluate_stores`.
         aggregate_metrics: from `evaluate_stores`.
         coverage: from `evaluate_stores`.
@@ -85,7 +88,8 @@ def build_report(  # noqa: PLR0913, PLR0917 - every part of the report is an inp
         importance: what the learners look at.
         gate_verdict: whether the model of the run takes charge; None where it was not judged.
         row_balance: where every raw row ended.
-        run_info: id and name of the tracked run; empty without tracking.
+        training_run: `run`, id and name of the run that made all this (empty without tracking),
+            and `parameters`, all of its own, which are printed.
         **frames: those of `core.quality.RunFrames`.
 
     Returns:
@@ -96,6 +100,7 @@ def build_report(  # noqa: PLR0913, PLR0917 - every part of the report is an inp
     from lifemiles_forecasting.report.content import ReportContent
     from lifemiles_forecasting.report.html import render_report
 
+    parameters = training_run["parameters"] | {"reporting": reporting}
     content = ReportContent(
         frames=RunFrames(**frames),
         table=restored(store_metrics),
@@ -104,9 +109,9 @@ def build_report(  # noqa: PLR0913, PLR0917 - every part of the report is an inp
         failures=failures,
         row_balance=row_balance,
         configuration=parameters,
-        run=run_info,
+        run=training_run["run"],
         warnings=warnings,
         importance=importance,
         verdict=gate_verdict,
     )
-    return render_report(content, parse(ReportSettings, parameters["reporting"]))
+    return render_report(content, parse(ReportSettings, reporting))

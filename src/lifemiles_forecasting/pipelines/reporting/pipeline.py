@@ -45,7 +45,7 @@ def create_pipeline(**_: object) -> Pipeline:
                 draw_figures,
                 inputs={
                     "reporting": "params:reporting",
-                    "target": "params:target",
+                    "training_run": "training_run",
                     "store_metrics": "store_metrics",
                     **frames,
                 },
@@ -56,13 +56,13 @@ def create_pipeline(**_: object) -> Pipeline:
             Node(
                 build_report,
                 inputs={
-                    "parameters": "parameters",
+                    "reporting": "params:reporting",
                     "failures": "failures",
                     "warnings": "warnings",
                     "importance": "importance",
                     "gate_verdict": "gate_verdict",
                     "row_balance": "row_balance",
-                    "run_info": "run_info",
+                    "training_run": "training_run",
                     **measured,
                     **frames,
                 },
