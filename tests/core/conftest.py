@@ -29,10 +29,10 @@ def fits():
 def make_study():
     """A function from series to Study with small settings."""
 
-    def make(series, horizon=14, min_samples=56, max_stores=None, **changes):
+    def make(series, horizon=14, min_samples=56, max_stores=None, events=None, **changes):
         chosen, attempted = prepare(series, horizon, min_samples, max_stores)
         settings = small_settings(**changes)
-        return build_study(chosen, attempted, horizon, settings, SEED, min_samples)
+        return build_study(chosen, attempted, horizon, settings, SEED, min_samples, events=events)
 
     return make
 

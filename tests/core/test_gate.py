@@ -12,10 +12,16 @@ import pytest
 from lifemiles_forecasting.core import backtest, gate
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.backtest import BLEND
-from lifemiles_forecasting.core.config import DataSettings, GateSettings, ReportSettings
+from lifemiles_forecasting.core.config import (
+    CatBoostSettings,
+    DataSettings,
+    GateSettings,
+    PooledSettings,
+    ReportSettings,
+)
 from lifemiles_forecasting.core.events import no_events
 from lifemiles_forecasting.core.fleet_of_run import fleet_of_run, recipe_of
-from lifemiles_forecasting.core.synthetic import generate_series
+from lifemiles_forecasting.core.synthetic import generate_series, with_campaigns, with_values
 from lifemiles_forecasting.report.texts import TEXTS
 
 REPORT = ReportSettings(tiers={"ONE": {"min_r2": 0.5, "max_smape": 20}}, metrics=())
@@ -28,14 +34,20 @@ def covered(verdict="ok", share=80.0):
     return pd.DataFrame([row | {"open_points": 5_000}])
 
 
-def fleet(study, result, everyone, **how):
+def fleet(study, result, everyone, events=None, **how):
     recipe = recipe_of(study, result, "billings", DataSettings(columns={}))
-    return fleet_of_run(study, result, everyone, recipe, no_events(), **how)
+    plan = no_events() if events is None else events
+    return fleet_of_run(study, result, everyone, recipe, plan, **how)
+
+
+def facts_of(study, result, events=None):
+    plan = no_events() if events is None else events
+    return gate.Tested(study, result, "billings", study.series, GOOD, covered(), plan)
 
 
 @pytest.fixture(scope="module")
 def new(study, result):
-    return gate.Tested(study, result, "billings", study.series, GOOD, covered())
+    return facts_of(study, result)
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +187,33 @@ def test_champion_is_measured_without_the_days_of_the_window(new, study, earlier
     assert earlier.fleet.trained_until < study.series.dates[origin]
 
 
+def test_champion_is_measured_with_the_plan_of_today(make_study):
+    """As it would be used: a campaign in the window was planned after the champion's training."""
+    made = generate_series(8, 220, of=("weekly",), noise=0.05)
+    made, plan = with_campaigns(made, "P0", range(66, 220, 14), 4, 0.8)
+    series, known = made.series, made.series.until(206)
+    size = {"only": CatBoostSettings(iterations=40, depth=4, learning_rate=0.2)}
+    settings = {"candidates": ("base", "direct"), "direct": PooledSettings(sizes=size)}
+
+    def trained(series, events):
+        study = make_study(with_values(series, series.y), min_samples=60, events=events, **settings)
+        return study, backtest.run(study)
+
+    earlier = plan[plan[c.START_DATE] <= pd.Timestamp(known.origin - 14)]
+    old, new = trained(known, earlier), trained(series, plan)
+    champion = fleet(*old, known, earlier, before_test=True)
+    figures = gate.compare(facts_of(*new, plan), champion)
+    origin = new[0].windows[-1]
+    y = series.y[:, origin + 1 :]
+    by = {
+        name: 100 * np.abs(champion.blend(series.until(origin + 1), events) - y).sum() / y.sum()
+        for name, events in (("its own", earlier), ("today's", plan))
+    }
+    assert figures["champion_wape"] == pytest.approx(by["today's"])
+    assert by["today's"] < by["its own"] - 1
+    assert figures["wape"] == pytest.approx(figures["champion_wape"], abs=1)
+
+
 def test_stores_that_the_champion_does_not_know_get_its_base():
     """The new run has stores that opened since: they count, by what the champion would say."""
     made = generate_series(n_stores=6, n_days=220)
@@ -189,7 +228,7 @@ def test_stores_that_the_champion_does_not_know_get_its_base():
 
     old, (study, result) = trained(known), trained(made.series)
     incumbent = gate.Incumbent("1", fleet(*old, known, before_test=True))
-    new = gate.Tested(study, result, "billings", study.series, GOOD, covered())
+    new = facts_of(study, result)
     figures = gate.compare(new, incumbent.fleet)
     assert np.isfinite(list(figures.values())).all()
     assert figures["store_days"] == 14 * study.attempted.sum()

@@ -62,7 +62,7 @@ def new(shifted, champion):
     }
     limits = backtest.window_bounds(study, result)[:DRIFTED]
     covered = coverage.of_window(y, limits, REPORT)
-    return gate.Tested(study, result, "billings", study.series, measured, covered)
+    return gate.Tested(study, result, "billings", study.series, measured, covered, no_events())
 
 
 def judge(new, champion, **changes):

@@ -100,6 +100,8 @@ class Tested:
         everyone: all stores of the data.
         measured: aggregate metrics of its test window, of the stores that it trained.
         coverage: table of its intervals' coverage, of the same stores.
+        events: today's plan, the columns of `columns.EVENTS`. The model in charge is measured with
+            it too, as it would be used: a plan is known ahead.
     """
 
     study: Study
@@ -108,6 +110,7 @@ class Tested:
     everyone: Series
     measured: Mapping[str, float]
     coverage: pd.DataFrame
+    events: pd.DataFrame
 
 
 def judge(
@@ -243,7 +246,7 @@ def compare(new: Tested, other: FleetModel) -> dict[str, float]:
     """
     origin = new.study.windows[-1]
     known = new.everyone.until(origin + 1)
-    theirs = with_base(known, other.blend(known))
+    theirs = with_base(known, other.blend(known, new.events))
     row = pd.Index(new.everyone.store_ids).get_indexer(new.study.series.store_ids)
     y, ours = actual(new.study, origin), new.result.y_hat[BLEND, origin]
     used = new.study.attempted & np.isfinite(y).all(axis=1) & np.isfinite(ours).all(axis=1)

@@ -25,6 +25,7 @@ def judge_model(  # noqa: PLR0913 - every run-time parameter is an input of its 
     stores: pd.DataFrame,
     aggregate_metrics: dict[str, float],
     coverage: pd.DataFrame,
+    planned_events: pd.DataFrame,
     incumbent: Incumbent | None,
     gate: dict[str, Any],
     reporting: dict[str, Any],
@@ -37,7 +38,8 @@ def judge_model(  # noqa: PLR0913 - every run-time parameter is an input of its 
     from lifemiles_forecasting.core.series import Series
 
     everyone = Series.from_frames(panel, stores)
-    new = gates.Tested(study, backtest_result, target, everyone, aggregate_metrics, coverage)
+    measured = (aggregate_metrics, coverage, planned_events)
+    new = gates.Tested(study, backtest_result, target, everyone, *measured)
     settings, report = parse(GateSettings, gate), parse(ReportSettings, reporting)
     verdict = gates.judge(new, incumbent, settings, report)
     if max_stores is not None:

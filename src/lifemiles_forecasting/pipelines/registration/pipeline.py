@@ -12,7 +12,8 @@ SETTINGS = ("gate", "reporting", "target", "max_stores")
 
 def create_pipeline(**_: object) -> Pipeline:
     """Judge the new model against the one in charge, then register it."""
-    run = {name: name for name in ("study", "backtest_result", "panel", "stores")}
+    names = ("study", "backtest_result", "panel", "stores", "planned_events")
+    run = {name: name for name in names}
     return group(
         "registration",
         [
@@ -30,7 +31,6 @@ def create_pipeline(**_: object) -> Pipeline:
                 nodes.register_model,
                 inputs={
                     **run,
-                    "planned_events": "planned_events",
                     "verdict": "verdict",
                     "target": "params:target",
                     "data_processing": "params:data_processing",
