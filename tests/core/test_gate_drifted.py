@@ -126,3 +126,11 @@ def test_trained_stores_alone_are_compared_with_the_champion(new, champion):
     assert [finding.code for finding in verdict.findings] == ["champion_better"]
     unseen = judge(new, champion, result=times(new, 0.95, slice(DRIFTED, None)))
     assert unseen.figures == judge(new, champion).figures
+
+
+def test_models_of_another_champion_are_not_compared(new, champion):
+    """Over the trained stores alone nothing would be said of those that are kept."""
+    verdict = gate.judge(new, gate.Incumbent("2", champion[1]), GateSettings(), REPORT)
+    assert verdict.reasons == (
+        "it keeps models of version 1, expected those of champion version 2",
+    )

@@ -220,6 +220,10 @@ def _obstacle(new: Tested, incumbent: Incumbent) -> Finding | None:
     if recipe["horizon"] != new.study.horizon:
         sentence = f"horizon {new.study.horizon}, expected {recipe['horizon']} as {name}"
         return Finding("other_horizon", sentence, told)
+    kept = new.study.kept
+    if kept is not None and kept.version != incumbent.version:
+        sentence = f"it keeps models of version {kept.version}, expected those of {name}"
+        return Finding("other_kept", sentence, {**told, "kept": kept.version})
     origin = new.study.series.dates[new.study.windows[-1]]
     if incumbent.fleet.trained_until > origin:
         sentence = (

@@ -210,6 +210,7 @@ TEXTS = {
     "gate_not_measured": "it could not be measured against the model in charge, version {version}",
     "gate_other_target": "it forecasts something else than the model in charge, version {version}",
     "gate_other_horizon": "its horizon differs from that of the model in charge, version {version}",
+    "gate_other_kept": "it keeps models of version {kept}, and version {version} is in charge",
     "gate_has_seen_window": "the model in charge, version {version}, has already seen the days of "
     "the test",
     "gate_limited": "it was trained on the {stores} largest stores only",

@@ -209,6 +209,7 @@ TEXTS = {
     "gate_not_measured": "no se pudo medir contra el modelo a cargo, versión {version}",
     "gate_other_target": "pronostica otra cosa que el modelo a cargo, versión {version}",
     "gate_other_horizon": "tiene otro horizonte que el modelo a cargo, versión {version}",
+    "gate_other_kept": "conserva modelos de la versión {kept}, y a cargo está la {version}",
     "gate_has_seen_window": "el modelo a cargo, versión {version}, ya había visto los días de la "
     "prueba",
     "gate_limited": "se entrenó solo con las {stores} tiendas más grandes",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lifemiles_forecasting.core.errors import ForecastingError
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
     from lifemiles_forecasting.core.fleet import FleetModel
-    from lifemiles_forecasting.core.gate import Incumbent
+    from lifemiles_forecasting.core.gate import Incumbent, Verdict
     from lifemiles_forecasting.core.results import LoadedVersion, Registration
 
 VERSION_TAG = "model_version"  # of a run: the version that it made, or that it used
@@ -57,26 +57,44 @@ def log_and_register(client: MlflowClient, run_id: str, new: Registration) -> st
     log_before_test(client, run_id, new.before_test)
     tags = client.get_run(run_id).data.tags
     mode = tags.get(MODE_TAG, "full")
-    gate = _gate_tags(new)
+    registry = Registry(client)
+    verdict = _of_today(new.verdict, registry)
+    gate = _gate_tags(verdict)
     if mode == "limited":
         client.log_batch(run_id, tags=tags_of({**gate, ROLE_TAG: UNREGISTERED}))
-        return f"The model of this run is not registered: {'; '.join(new.verdict.reasons)}."
-    registry = Registry(client)
+        return f"The model of this run is not registered: {'; '.join(verdict.reasons)}."
     about = {key: new.fleet.recipe[key] for key in ("target", "horizon", "trained_until")}
     about |= {FILES_DIGEST: tags[FILES_DIGEST], MODE_TAG: mode}
     version = registry.add(model.model_uri, run_id, {**gate, **about}).version
-    if new.verdict.passed:
+    if verdict.passed:
         registry.promote(version)
         role, why = CHAMPION, "it passed the gate"
     else:
         registry.challenge(version)
-        role, why = CHALLENGER, "; ".join(new.verdict.reasons)
+        role, why = CHALLENGER, "; ".join(verdict.reasons)
     client.log_batch(run_id, tags=tags_of({**gate, VERSION_TAG: version, ROLE_TAG: role}))
     return f"Version {version} of {registry.name} is the {role}: {why}."
 
 
-def _gate_tags(new: Registration) -> dict[str, str]:
-    verdict = new.verdict
+def _of_today(verdict: Verdict, registry: Registry) -> Verdict:
+    """The verdict, against it where it is on another model than the one in charge by now.
+
+    Another run, or `kedro models promote`, may have put one there since; it was not compared.
+    """
+    from lifemiles_forecasting.core.gate import Finding
+
+    if not verdict.passed:
+        return verdict
+    one = registry.alias(CHAMPION)
+    today = "" if one is None else str(one.version)
+    if today == verdict.champion:
+        return verdict
+    known, now = (f"version {name}" if name else "no model" for name in (verdict.champion, today))
+    sentence = f"it was judged while {known} was in charge, and by now {now} is"
+    return replace(verdict, findings=(Finding("other_champion", sentence),))
+
+
+def _gate_tags(verdict: Verdict) -> dict[str, str]:
     tags = {GATE_STATUS: "passed" if verdict.passed else "failed"}
     tags |= {
         f"{GATE_PREFIX}{name}": f"{value:.{_DIGITS}f}" for name, value in verdict.figures.items()
