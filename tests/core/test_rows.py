@@ -6,6 +6,7 @@ import pytest
 from lifemiles_forecasting.core.calendar import Calendar
 from lifemiles_forecasting.core.features import MIN_HISTORY, build
 from lifemiles_forecasting.core.rows import collect, features_at, training_origins
+from lifemiles_forecasting.core.tasks import MIN_LOCAL_ROWS
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +32,26 @@ def test_origins_are_aligned_with_the_last_day(days, step, expected):
     assert set(np.diff(origins)) == {expected}
     assert origins[-1] == days - 1 - expected
     assert MIN_HISTORY <= origins[0] < MIN_HISTORY + expected
+
+
+@pytest.mark.parametrize("days", [300, 401])
+@pytest.mark.parametrize("horizon", range(1, 31))
+def test_every_weekday_is_taught_and_rows_are_not_fewer_than_a_week_ahead(days, horizon):
+    origins = np.array(training_origins(days, None, horizon))
+    due = origins[:, None] + 1 + np.arange(horizon)
+    assert set(due.ravel() % 7) == set(range(7))
+    week = training_origins(days, None, 7)
+    assert due.size >= 7 * len(week)
+    assert horizon < 7 or origins.tolist() == week
+
+
+def test_a_day_ahead_teaches_every_weekday_and_stores_of_a_year_their_own_models(made):
+    year = made.series.until(365)
+    rows = collect(year, Calendar.of(year, 1), 1)
+    assert set(rows.due % 7) == set(range(7))
+    old = np.isfinite(year.y).all(axis=1)
+    assert old.any()
+    assert (np.diff(rows.bounds)[old] >= MIN_LOCAL_ROWS).any()
 
 
 @pytest.mark.parametrize("days", [1, 20, 56, 60, 63])

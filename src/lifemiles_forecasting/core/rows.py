@@ -12,6 +12,7 @@ from lifemiles_forecasting.core.series import Series
 
 CLIP = 6.0  # times the store's scale; a target beyond it would drag every store of the pool
 LONG_HISTORY = 400  # days; below it origins lie closer together
+WEEK = 7
 MOST_ROWS = 4_000_000  # 0.8 GB of features; 10,000 stores over 900 days would make 17 million
 YEARLY = ("month", "day_of_year")  # nothing to learn from them before a second year
 YEARLY_DAYS = 2 * 365
@@ -49,14 +50,19 @@ class Rows:
         return 1.0 / (0.1 + variation**2)
 
 
-def training_origins(days: int, step: int | None) -> list[int]:
+def training_origins(days: int, step: int | None, horizon: int = WEEK) -> list[int]:
     """Columns that serve as training origins, aligned so that the last day would be one.
+
+    With whole weeks between them a horizon below a week would be taught the same weekdays alone.
+    There the horizon takes the week's place: as many rows as a week ahead has, of every weekday.
 
     Args:
         days: D, columns of the series.
-        step: days between origins; None takes 7 on a history of up to 400 days, else 14.
+        step: days between origins; None takes a week, or a shorter horizon, on a history of up to
+            400 days, else twice that.
+        horizon: H, days ahead.
     """
-    step = step or (7 if days <= LONG_HISTORY else 14)
+    step = step or min(horizon, WEEK) * (1 if days <= LONG_HISTORY else 2)
     return list(range(days - 1 - step, MIN_HISTORY - 1, -step))[::-1]
 
 
@@ -101,7 +107,7 @@ def collect(
         most: rows; where there would be more, only one day of the horizon in so many is kept.
     """
     parts, names = [], ()
-    origins = training_origins(len(series.dates), step)
+    origins = training_origins(len(series.dates), step, horizon)
     every = max(1, -(-len(series.y) * horizon * len(origins) // most))
     for turn, origin in enumerate(origins):
         at = features_at(series, calendar, origin, horizon)
