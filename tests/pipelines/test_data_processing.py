@@ -202,6 +202,15 @@ def test_input_error_when_no_row_is_usable(tmp_path):
         run(raw, tmp_path, target="billings", as_of="2016-01-01")
 
 
+def test_store_that_is_in_the_quarantine_alone_is_in_the_balance(tmp_path):
+    rows = [("01", 1), ("01", "x"), ("02", "x"), ("03", "x")]
+    raw = folder(tmp_path, "".join(ROW.format(store=s, day=1, billed=b) for s, b in rows))
+    found = run(raw, tmp_path, target="billings", max_quarantined_share=1.0)
+    assert found["stores"]["store_id"].tolist() == ["P_01"]
+    lost = {"stores": 2, "first": ["P_02", "P_03"]}
+    assert found["row_balance"]["without_usable_rows"] == lost
+
+
 def test_runtime_error_when_a_row_is_lost():
     quarantine = pd.DataFrame({"file": ["a"], "line": [2], "reason": ["x"], "raw": [""]})
     files = [{"file": "a", "rows_in": 3, "rows_used": 1, "rows_after_as_of": 0}]

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from lifemiles_forecasting.core import backtest, edges, event_days
+from lifemiles_forecasting.core import backtest, edges, event_days, store_codes
 from lifemiles_forecasting.core.notices import Notice
 from lifemiles_forecasting.pipelines.modeling import nodes
 
@@ -19,9 +19,10 @@ def test_country_forges_no_log_line(monkeypatch, caplog):
     monkeypatch.setattr(backtest, "notices", lambda *_: [])
     monkeypatch.setattr(edges, "notices", lambda _: [Notice("late", "panel", "known", 1)])
     monkeypatch.setattr(event_days, "notices", lambda *_: [])
+    monkeypatch.setattr(store_codes, "notices", lambda *_: [])
     study = SimpleNamespace(calendar=calendar, series=series, horizon=28)
     with caplog.at_level(logging.WARNING):
-        table = nodes.collect_warnings(study, None, None, None, None)
+        table = nodes.collect_warnings(study, None, None, None, None, None)
     shown = HOSTILE.replace("\n", "?").replace("\x1b", "?")
     assert caplog.messages == [f"Warning in holidays: {shown}, unknown_country; stores: 3"]
     assert table["subject"].tolist() == ["late", HOSTILE]  # one was told with the panel

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from report_page import ENGLISH, SETTINGS, Elements
 
-from lifemiles_forecasting.core import breakdown, gaps
+from lifemiles_forecasting.core import breakdown, gaps, store_codes
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.synthetic_run import HOSTILE
 from lifemiles_forecasting.core.tasks import LOCAL_STAGE, POOLED_STAGE
@@ -159,5 +159,6 @@ def test_run_without_learners_has_no_importance(content):
 def test_every_reason_and_stage_has_words_in_both_languages():
     stages = (LOCAL_STAGE, POOLED_STAGE, "holidays", "events", "weights", "panel")
     needed = {f"reason_{reason}" for reason in REASONS} | {f"stage_{stage}" for stage in stages}
+    needed |= {f"warning_{code}" for code in (store_codes.WITHOUT_ROWS, store_codes.TWO_FORMS)}
     for texts in TEXTS.values():
         assert needed <= set(texts)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.errors import InputError
 from lifemiles_forecasting.core.panel import fingerprint
+from lifemiles_forecasting.core.store_codes import first, without_rows
 from lifemiles_forecasting.core.transactions import REASONS
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def row_balance(
     quarantine: pd.DataFrame,
     panel: pd.DataFrame,
     stores: pd.DataFrame,
+    flawed: pd.DataFrame,
 ) -> dict[str, Any]:
     """What became of the raw rows, ready for JSON.
 
@@ -94,7 +96,9 @@ def row_balance(
         quarantine: the rows as they were saved.
         panel: the daily panel.
         stores: the store table.
+        flawed: codes in the quarantine, see `store_codes.flawed_codes`.
     """
+    lost = without_rows(flawed, stores)
     quarantined = quarantine[c.FILE].value_counts()
     details = [
         {**counts, "rows_quarantined": int(quarantined.get(counts["file"], 0))} for counts in files
@@ -106,6 +110,7 @@ def row_balance(
     return {
         **totals,
         "quarantined_by_reason": by_reason(quarantine),
+        "without_usable_rows": {"stores": len(lost), "first": first(lost)},
         "files": details,
         "first_date": panel[c.DATE].min().date().isoformat(),
         "last_date": panel[c.DATE].max().date().isoformat(),

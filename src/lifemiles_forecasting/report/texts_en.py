@@ -132,6 +132,8 @@ TEXTS = {
     "stage_panel": "panel",
     "warning_few_stores_at_the_end": "only so many stores have rows on these last days",
     "warning_days_without_any_row": "no rows on these days; so many stores have some before",
+    "warning_stores_without_usable_rows": "no usable row: stores that are in the quarantine alone",
+    "warning_codes_in_two_forms": "codes that look the same, with accents of two forms (NFC, NFD)",
     "warning_unknown_country": "unknown country: its stores have no holidays",
     "warning_unknown_partner": "partner of an event that is not in the data",
     "warning_unknown_store": "store of an event that is not in the data",

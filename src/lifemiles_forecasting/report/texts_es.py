@@ -132,6 +132,8 @@ TEXTS = {
     "stage_panel": "panel",
     "warning_few_stores_at_the_end": "solo tantas tiendas tienen filas en estos últimos días",
     "warning_days_without_any_row": "sin filas en estos días; tantas tiendas tienen antes",
+    "warning_stores_without_usable_rows": "sin filas útiles: tiendas que solo están en cuarentena",
+    "warning_codes_in_two_forms": "códigos que se ven iguales, acentos de dos formas (NFC, NFD)",
     "warning_unknown_country": "país desconocido: sus tiendas van sin feriados",
     "warning_unknown_partner": "aliado de un evento que no está en los datos",
     "warning_unknown_store": "tienda de un evento que no está en los datos",

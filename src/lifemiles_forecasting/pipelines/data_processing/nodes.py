@@ -132,7 +132,9 @@ def build_panel(
     return daily_panel(store_days).to_pandas(), stores.to_pandas()
 
 
-def balance_rows(
+def balance_rows(  # noqa: PLR0913, PLR0917 - every count is an input of its own
+    transactions: Reading,
+    rejected: ir.Table,
     row_counts: list[dict[str, Any]],
     quarantine: pd.DataFrame,
     panel: pd.DataFrame,
@@ -142,8 +144,10 @@ def balance_rows(
     """What became of the raw rows, for the log and the report, and what was asked of them."""
     from lifemiles_forecasting.core import edges
     from lifemiles_forecasting.core.balance import row_balance
+    from lifemiles_forecasting.core.store_codes import flawed_codes
 
-    balance = row_balance(row_counts, quarantine, panel, stores)
+    flawed = flawed_codes(transactions.rows, rejected).to_pandas()
+    balance = row_balance(row_counts, quarantine, panel, stores, flawed)
     logger.info(
         "Rows: %s in = %s used + %s quarantined; %s after as_of. %s stores, %s to %s.",
         *(f"{balance[f'rows_{name}']:,}" for name in ("in", "used", "quarantined", "after_as_of")),

@@ -10,6 +10,7 @@ from kedro.pipeline import Pipeline, node
 from lifemiles_forecasting.pipelines.data_processing import nodes
 from lifemiles_forecasting.pipelines.groups import group
 
+BALANCED = ("transactions", "row_counts", "quarantine", "panel", "stores")
 ASKED = ("target", "as_of")  # of the raw rows, which a later run by itself must ask as well
 
 
@@ -60,7 +61,8 @@ def create_pipeline(job: str = "", **_: Any) -> Pipeline:
             node(
                 nodes.balance_rows,
                 {
-                    **{name: name for name in ("row_counts", "quarantine", "panel", "stores")},
+                    **{name: name for name in BALANCED},
+                    "rejected": "rejected_rows",
                     **{name: f"params:{name}" for name in ASKED},
                 },
                 "row_balance",

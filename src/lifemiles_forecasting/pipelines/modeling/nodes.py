@@ -80,18 +80,20 @@ def build_study(  # noqa: PLR0913, PLR0917 - every run-time parameter is an inpu
     return built
 
 
-def collect_warnings(
+def collect_warnings(  # noqa: PLR0913, PLR0917 - every source of warnings is an input of its own
     study: Study,
     backtest_result: Backtest,
     panel: pd.DataFrame,
     stores: pd.DataFrame,
     planned_events: pd.DataFrame,
+    row_balance: dict[str, Any],
 ) -> pd.DataFrame:
     """The ledger of what was noticed and is no failure."""
-    from lifemiles_forecasting.core import backtest, edges, event_days, notices
+    from lifemiles_forecasting.core import backtest, edges, event_days, notices, store_codes
     from lifemiles_forecasting.core.names import printable
 
     found = [
+        *store_codes.notices(stores, row_balance),
         *study.calendar.notices(),
         *backtest.notices(study, backtest_result),
         *event_days.notices(planned_events, stores, study.series.dates, study.horizon),

@@ -50,7 +50,7 @@ def create_pipeline(**_: object) -> Pipeline:
             ),
             Node(
                 nodes.collect_warnings,
-                inputs=[*result, "panel", "stores", "planned_events"],
+                inputs=[*result, "panel", "stores", "planned_events", "row_balance"],
                 outputs="warnings",
                 name="collect_warnings",
             ),

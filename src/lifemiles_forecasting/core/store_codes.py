@@ -1,0 +1,71 @@
+"""Stores that the codes of the raw rows name, and the panel does not have, or has twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lifemiles_forecasting.core import columns as c
+from lifemiles_forecasting.core.notices import Notice
+from lifemiles_forecasting.core.transactions import FLAW, RECORD, USABLE
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+    import pandas as pd
+
+STAGE = "panel"
+WITHOUT_ROWS, TWO_FORMS = "stores_without_usable_rows", "codes_in_two_forms"
+SHOWN = 5  # ids; a damaged file may bring as many codes as it has rows
+
+
+def flawed_codes(rows: ir.Table, rejected: ir.Table) -> ir.Table:
+    """`partner_code, store_code` of the rows that go to the quarantine, each pair once.
+
+    Args:
+        rows: `record, partner_code, store_code, flaw` as `classify` returns them.
+        rejected: `record` of the rows that are usable by themselves and quarantined nevertheless.
+    """
+    codes = [c.PARTNER_CODE, c.STORE_CODE]
+    flawed = rows.filter(rows[FLAW] > USABLE).select(codes)
+    return flawed.union(rows.semi_join(rejected, RECORD).select(codes)).drop_null().distinct()
+
+
+def without_rows(flawed: pd.DataFrame, stores: pd.DataFrame) -> list[str]:
+    """`store_id` of the stores that are in the quarantine alone, sorted.
+
+    Args:
+        flawed: see `flawed_codes`.
+        stores: `columns.STORES`.
+    """
+    named = flawed[c.PARTNER_CODE] + "_" + flawed[c.STORE_CODE]
+    return sorted(set(named) - set(stores[c.STORE_ID]))
+
+
+def in_two_forms(stores: pd.DataFrame) -> list[str]:
+    """`store_id` of the stores that only the form of Unicode tells from another one, in order.
+
+    An accent is a character with its letter (NFC) or one of its own behind it (NFD); both look the
+    same. The rows of such a store are divided between two.
+    """
+    ids = stores[c.STORE_ID]
+    return ids[ids.str.normalize("NFC").duplicated(keep=False)].tolist()
+
+
+def notices(stores: pd.DataFrame, row_balance: Mapping[str, Any]) -> list[Notice]:
+    """Warnings of stores that have no usable row, and of those that are there in two forms.
+
+    Args:
+        stores: `columns.STORES`.
+        row_balance: see `balance.row_balance`.
+    """
+    lost, doubled = row_balance["without_usable_rows"], in_two_forms(stores)
+    found = [
+        (lost["first"], WITHOUT_ROWS, lost["stores"]),
+        (first(doubled), TWO_FORMS, len(doubled)),
+    ]
+    return [Notice(", ".join(ids), STAGE, warning, n) for ids, warning, n in found if n]
+
+
+def first(ids: Sequence[str]) -> list[str]:
+    """As many ids as are shown, and a sign that there are more."""
+    return [*ids[:SHOWN], *(["..."] if len(ids) > SHOWN else [])]
