@@ -40,7 +40,7 @@ RUN_HERE = [
 ]
 RUN_ELSEWHERE = {  # by file, and what stands in it
     r"kedro tracking replay": ("test_store_goes_away.py", '"tracking", "replay"'),
-    r"kedro run --params=resume=false": ("test_run_parameters.py", '"resume": False'),
+    r"kedro run --params=resume=false": ("test_run_parameters.py", '"resume": "false"'),
     r"kedro run( --env=quick.*)?": ("conftest.py", '"run", "--env=quick"'),
     r"kedro run --params=(max_stores|as_of|target)=.*": ("test_run_parameters.py", "max_stores"),
     r"kedro run --(params=raw_transactions|pipelines=data_processing).*": (
