@@ -183,6 +183,23 @@ def test_dates_choose_days_and_compare_them_with_their_own(page, content):
     assert read(page, "#test-scope") == "Solo del 25/12/2017 al 31/12/2017."
 
 
+def test_only_a_store_that_opened_after_the_days_compared_is_new(page, content):
+    page.fill("#from", "2018-01-01")
+    page.fill("#to", "2018-01-01")
+    panel = content.frames.panel
+    then = panel[panel[c.DATE] == "2017-12-04"].set_index(c.STORE_ID)[c.Y]
+    told = {row[0].split("\n")[0]: row[-1] for row in cells(page, "#movers-up")}
+    page.fill("#q", "0001")
+    told |= {row[0].split("\n")[0]: row[-1] for row in cells(page, "#movers-up")}
+    words = {store: word for store, word in told.items() if not word.endswith("%")}
+    assert words == {
+        store: "sin ventas" if store in then else "nueva"
+        for store in told
+        if then.get(store, 0) == 0
+    }
+    assert set(words.values()) == {"sin ventas", "nueva"}
+
+
 def test_a_view_can_be_sent_on_by_its_address(page, visit, report):
     page.select_option("#partner", "CJDRU")
     page.select_option("#view", "accuracy")

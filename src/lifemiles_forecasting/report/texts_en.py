@@ -255,6 +255,7 @@ TEXTS = {
     "falling": "Largest fall",
     "difference": "Difference",
     "new_store": "new",
+    "no_sales": "no sales then",
     "none": "None",
     "test_explained": "From {first} to {last} the model forecast without knowing those days. "
     "Beside it is what happened, for the stores with models of their own.",

@@ -254,6 +254,7 @@ TEXTS = {
     "falling": "Más bajan",
     "difference": "Diferencia",
     "new_store": "nueva",
+    "no_sales": "sin ventas",
     "none": "Ninguna",
     "test_explained": "Del {first} al {last} el modelo pronosticó sin conocer esos días. Se "
     "compara con lo que pasó, en las tiendas con modelo propio.",

@@ -40,7 +40,7 @@
     const moves = stores.moves(rows);
     tables.drawCards(whole, ahead, test, moves);
     tables.drawPartners(whole, groups);
-    tables.drawMovers(moves);
+    tables.drawMovers(moves, ahead);
     tables.drawTest(whole, groups, measured);
     tables.notes(measured, ahead, test, state.narrow() ? rows.length : total.stores);
     stores.draw(rows);

@@ -32,7 +32,12 @@ const tables = (() => {
     table.tFoot.replaceChildren(base.row(cells(t.total, whole), NUMERIC));
   };
 
-  const drawMovers = (moves) => {
+  // a change in percent; in words where nothing was sold on the days compared: not yet open, or no sales
+  const changeOf = (row, ahead) => {
+    if (row.before !== 0) return row.change === null ? "–" : signed(row.change);
+    return row.recent[ahead.a] === null ? t.new_store : t.no_sales;
+  };
+  const drawMovers = (moves, ahead) => {
     const numeric = [false, true, true, true, true];
     const labels = [t.store, fill(t.weeks_before, { weeks: data.weeks }), t.forecast, t.difference, t.change];
     for (const [id, rows] of [["movers-up", moves.up], ["movers-down", moves.down]]) {
@@ -41,10 +46,9 @@ const tables = (() => {
       const table = byId(id);
       table.tHead.replaceChildren(base.head(labels, numeric));
       table.tBodies[0].replaceChildren(...shown.map((row) => {
-        const change = base.change(row.before, row.forecast_total);
         const difference = row.forecast_total - row.before;
         return base.row([stores.storeCell(row), number(row.before, digits), number(row.forecast_total, digits),
-          (difference > 0 ? "+" : "") + number(difference, digits), change === null ? t.new_store : signed(change)], numeric);
+          (difference > 0 ? "+" : "") + number(difference, digits), changeOf(row, ahead)], numeric);
       }));
       if (!shown.length) table.tBodies[0].append(base.row([t.none], [false]));
     }
