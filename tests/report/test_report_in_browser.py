@@ -14,6 +14,7 @@ from lifemiles_forecasting.core.synthetic_run import HOSTILE, synthetic_run
 from lifemiles_forecasting.report import payload
 from lifemiles_forecasting.report.html import render_report
 
+NOT_MEASURED = "No medido para esta selección"
 FORMULA = '=HYPERLINK("http://example.invalid")'
 
 
@@ -149,7 +150,40 @@ def test_totals_of_a_partner_have_a_band_and_those_of_a_search_have_none(page):
     page.fill("#q", "Tienda 000")
     page.wait_for_selector(DRAWN, state="attached")
     assert read(page, "#band-note").startswith("Sin banda")
-    assert cells(page, "#windows-table") == [["No medido para esta selección"]]
+    assert cells(page, "#windows-table") == [[NOT_MEASURED]]
+
+
+def untested(page):
+    """What the page says where no store was tested; no figure of it may be 0."""
+    assert read(page, "#card-test") == read(page, "#card-wape") == "–"
+    assert cells(page, "#test-table") == cells(page, "#windows-table") == [[NOT_MEASURED]]
+    page.wait_for_selector(f"#chart-test[aria-label$=': {NOT_MEASURED}']")
+    assert page.locator("#chart-test .scatterlayer .trace").count() == 0
+    return read(page, "#card-test-detail")
+
+
+def test_choice_without_a_tested_store_has_no_figures_of_the_test(page):
+    page.select_option("#status", "short_history")
+    assert untested(page) == NOT_MEASURED
+    page.select_option("#status", "ok")
+    page.wait_for_selector(f"#chart-test:not([aria-label$=': {NOT_MEASURED}'])")
+    assert page.locator("#chart-test .scatterlayer .trace").count() == 2
+    assert "se pronosticó" in read(page, "#card-test-detail")
+
+
+def test_partner_without_a_tested_store_has_no_figures_of_the_test(visit, tmp_path):
+    frames = synthetic_run(12)
+    gone = frames.stores.loc[frames.stores[c.PARTNER_CODE] == "CJFUE", c.STORE_ID]
+    names = ("backtest", "weights", "attempted", "test_intervals")
+    rest = {name: (rows := getattr(frames, name))[~rows[c.STORE_ID].isin(gone)] for name in names}
+    path = tmp_path / "untested.html"
+    path.write_text(render_report(content_of(replace(frames, **rest)), SETTINGS), encoding="utf-8")
+    page = visit(f"{path.as_uri()}#partner=CJFUE")
+    assert untested(page) == NOT_MEASURED
+    page.select_option("#partner", "")
+    assert "CJFUE" in read(page, "#partner-table")
+    assert "CJFUE" not in read(page, "#test-table")
+    assert len(cells(page, "#windows-table")) == 3
 
 
 def test_search_finds_stores_and_changes_the_figures(page, content):

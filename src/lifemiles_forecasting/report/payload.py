@@ -137,7 +137,8 @@ def bands_payload(frames: RunFrames) -> list[dict[str, Any]]:
     Returns:
         `partner, country` ("" for every one), `days`, `bounds` and `test` (four lists of days in
         the order of `intervals.NAMES`, or null), `held` (percent at 80 and 95, or null) and
-        `windows`: first and last day, stores, sold, forecast and error in percent.
+        `windows`: first and last day, stores, sold, forecast and error in percent; those in which
+        none of its stores was tested are left out.
     """
     return [
         {
@@ -150,6 +151,7 @@ def bands_payload(frames: RunFrames) -> list[dict[str, Any]]:
             "windows": [
                 [day(one.first), day(one.last), one.stores, one.y, one.y_hat, one.error]
                 for one in total.windows.itertuples()
+                if one.stores
             ],
         }
         for total in totals(frames, MAX_BANDS)

@@ -66,7 +66,8 @@ const charts = (() => {
   const drawTest = (group, measured, words) => {
     const shown = state.span(sums.testStart, sums.H);
     const traces = measured && measured.test ? band(sums.testDays, measured.test, C.test80, C.test95) : [];
-    traces.push(line(sums.testDays, group.actual, t.history, C.actual, { width: 2.2 }),
+    // a line of zeros would say that it was tested
+    if (group.tested) traces.push(line(sums.testDays, group.actual, t.history, C.actual, { width: 2.2 }),
       line(sums.testDays, group.expected, t.test_forecast, C.test, { width: 2.2, dash: "dot" }));
     draw("chart-test", traces, { ...layout([sums.testDays[shown.a], sums.testDays[shown.b - 1]]), height: 340 }, words);
   };

@@ -46,7 +46,7 @@
     stores.draw(rows);
     state.write();
     const words = `${t.sec_totals}: ${number(whole.next, base.digitsFor([whole.next]))} ${data.unit}`;
-    const told = fill(t.test_words, { sold: number(whole.sold), expected: number(whole.expected) });
+    const told = !whole.tested ? t.not_measured : fill(t.test_words, { sold: number(whole.sold), expected: number(whole.expected) });
     return [
       () => charts.drawTotal(total, sums.history(parts, stores.series), measured, words),
       () => charts.drawPartners(partners, parts),

@@ -18,7 +18,7 @@ const tables = (() => {
     say("card-movers", fill(t.card_movers, { up: number(moves.up.length), down: number(moves.down.length) }));
     say("card-test", whole.error === null ? "–" : signed(whole.error));
     const sold = digitsFor([whole.sold, whole.expected]);
-    say("card-test-detail", fill(t.card_test_detail, { expected: number(whole.expected, sold), sold: number(whole.sold, sold), ...period(sums.testDays, test) }));
+    say("card-test-detail", !whole.tested ? t.not_measured : fill(t.card_test_detail, { expected: number(whole.expected, sold), sold: number(whole.sold, sold), ...period(sums.testDays, test) }));
     say("card-wape", percent(whole.wape));
   };
 
@@ -60,7 +60,7 @@ const tables = (() => {
     const list = [...groups.entries()].filter(([, one]) => one.tested).sort(([, x], [, y]) => y.sold - x.sold);
     const numeric = [false, true, true, true, true];
     byId("test-table").tBodies[0].replaceChildren(...list.map(([code, one]) => base.row(cells(code, one), numeric)),
-      base.row(cells(t.total, whole), numeric, "strong"));
+      whole.tested ? base.row(cells(t.total, whole), numeric, "strong") : base.row([t.not_measured], [false]));
     const windows = measured ? measured.windows : [];
     const sold = digitsFor(windows.map((one) => one[3]));
     byId("windows-table").tBodies[0].replaceChildren(...windows.map(([first, last, , y, expected, error]) =>
