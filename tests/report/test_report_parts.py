@@ -125,6 +125,17 @@ def test_worst_stores_have_their_reasons_in_words(content, page):
     assert "su modelo falló" in text
 
 
+def test_largest_weight_is_not_called_the_best_forecast(content, page):
+    largest = content.table["champion"].value_counts()
+    for text, words in (
+        (page, "Mayor peso en"),
+        (render_report(content, ENGLISH), "Largest weight in"),
+    ):
+        assert f">{words}</th>" in text
+        assert f'</td><td class="n">{largest["direct"]}</td></tr>' in text
+        assert "mejor candidato" not in text.lower() and "best candidate" not in text.lower()
+
+
 def test_gaps_and_dormant_stores_are_listed(content):
     frames = content.frames
     store = frames.stores[c.STORE_ID][6]

@@ -49,11 +49,11 @@ def analysis(
 def _models(content: ReportContent, accuracy: pd.DataFrame) -> dict[str, Any]:
     tried = content.table[content.table["attempted"]]
     weights = tried.filter(like="weight_").fillna(0.0).mean().sort_values(ascending=False)
-    best = tried["champion"].value_counts()
+    largest = tried["champion"].value_counts()
     return {
         "accuracy": accuracy[accuracy[c.ORIGIN] == accuracy[c.ORIGIN].max()].to_dict("records"),
         "weights": [
-            {"candidate": name, "weight": 100 * value, "champion": int(best.get(name, 0))}
+            {"candidate": name, "weight": 100 * value, "champion": int(largest.get(name, 0))}
             for name, value in weights.rename(lambda name: name.removeprefix("weight_")).items()
         ],
         "max_weights": MAX_WEIGHTS if len(tried) > MAX_WEIGHTS else 0,

@@ -93,7 +93,7 @@ TEXTS = {
     "wape_total": "WAPE of store totals",
     "weights_title": "Mean weight of the candidates",
     "weight": "Mean weight",
-    "champion_of": "Best candidate of",
+    "champion_of": "Largest weight in",
     "coverage_title": "Coverage of the intervals",
     "coverage_note": "Percent of the days of the test window whose actual value fell into the "
     "interval. A day on which a store is known to be closed has no interval: the columns on the "
@@ -115,7 +115,7 @@ TEXTS = {
     "verdict_too_high": "too high",
     "verdict_too_few_points": "too few days",
     "columns": "Columns",
-    "champion": "Best candidate",
+    "champion": "Largest weight",
     "weights": "Weights of the candidates",
     "weights_by_store": "See the weights of each store",
     "failures_title": "Failures",

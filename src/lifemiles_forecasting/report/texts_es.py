@@ -93,7 +93,7 @@ TEXTS = {
     "wape_total": "WAPE del total por tienda",
     "weights_title": "Peso medio de los candidatos",
     "weight": "Peso medio",
-    "champion_of": "Mejor candidato en",
+    "champion_of": "Mayor peso en",
     "coverage_title": "Cobertura de los intervalos",
     "coverage_note": "Porcentaje de los días de la ventana de prueba cuyo valor real cayó dentro "
     "del intervalo. Un día en que se sabe que la tienda cierra no tiene intervalo: las columnas "
@@ -115,7 +115,7 @@ TEXTS = {
     "verdict_too_high": "muy alta",
     "verdict_too_few_points": "pocos días",
     "columns": "Columnas",
-    "champion": "Mejor candidato",
+    "champion": "Mayor peso",
     "weights": "Pesos de los candidatos",
     "weights_by_store": "Ver los pesos de cada tienda",
     "failures_title": "Fallas",

@@ -66,7 +66,7 @@ const stores = (() => {
       row.change === null ? "–" : base.signed(row.change), tierOf(row)],
     accuracy: (row, digits) => [tierOf(row), number(row.test_r2, 2), percent(row.test_smape), percent(row.test_wape), number(row.forecast_total, digits)],
     weights: (row) => [row.champion ? named("candidate", row.champion) : "–",
-      ...WEIGHTS.map((name) => element("td", row[name] === null ? "–" : percent(100 * row[name]), name === `weight_${row.champion}` ? "n best" : "n"))],
+      ...WEIGHTS.map((name) => element("td", row[name] === null ? "–" : percent(100 * row[name]), name === `weight_${row.champion}` ? "n largest" : "n"))],
   };
   const statusOf = (row) => {
     const status = element("td", named("status", row.status));
