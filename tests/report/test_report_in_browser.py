@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import unicodedata
 from dataclasses import replace
 
 import pandas as pd
@@ -23,6 +24,8 @@ def content():
     frames = synthetic_run(60)
     stores = frames.stores.copy()
     stores.loc[4, c.STORE_NAME] = FORMULA
+    stores.loc[5:7, c.CITY] = "Bogotá"
+    stores.loc[8, c.STORE_NAME] = unicodedata.normalize("NFD", "Ñandú Güell")
     return content_of(replace(frames, stores=stores))
 
 
@@ -197,6 +200,23 @@ def test_search_finds_stores_and_changes_the_figures(page, content):
     assert page.is_disabled("#download-stores")
     page.click("#reset")
     assert "60 de 60" in read(page, "#shown")
+
+
+@pytest.mark.parametrize(
+    ("asked", "column", "value"),
+    [
+        ("bogota", c.CITY, "Bogotá"),
+        ("BOGOTÁ", c.CITY, "Bogotá"),
+        ("nandu güell", c.STORE_CODE, "0008"),
+        ("Ñandú", c.STORE_CODE, "0008"),
+        ("aliado cjgro", c.PARTNER_CODE, "CJGRO"),
+        ("CJFRE · Aliado CJFRE", c.PARTNER_CODE, "CJFRE"),
+    ],
+)
+def test_search_needs_no_accents_and_knows_the_partners_name(page, content, asked, column, value):
+    page.fill("#q", asked)
+    found = {row["store_id"] for row in downloaded(page, "#download-stores")}
+    assert found == set(ids_of(content, **{column: value}))
 
 
 def test_dates_choose_days_and_compare_them_with_their_own(page, content):

@@ -6,8 +6,10 @@ const state = (() => {
   const FACTS = ["store_id", "partner_code", "store_name", "city", "country", "store_class", "status",
     "reason", "quality", "champion", "test_r2", "test_smape", "test_wape", "recent", "tested", "forecast"];
   const rows = data.rows.map((values) => Object.fromEntries(FACTS.map((name, i) => [name, values[i]])));
+  // as one searches: without accents, in small letters
+  const plain = (text) => text.toLowerCase().normalize("NFD").replace(/\p{M}/gu, "");
   rows.forEach((row, i) => {
-    row.haystack = [row.store_id, row.store_name, row.city].join("\n").toLowerCase();
+    row.haystack = plain([row.store_id, row.store_name, row.city, partnerLabel(row.partner_code)].join("\n"));
     data.weights.candidates.forEach((name, k) => {
       row[`weight_${name}`] = data.weights.rows[i] ? data.weights.rows[i][k] : null;
     });
@@ -36,7 +38,7 @@ const state = (() => {
   // narrower than partners and countries, whose sums are in the page
   const narrow = () => Boolean(chosen.q.trim() || chosen.quality || chosen.status);
   const selected = () => {
-    const words = chosen.q.toLowerCase().split(/\s+/).filter(Boolean);
+    const words = plain(chosen.q).split(/\s+/).filter(Boolean);
     const wanted = [["partner_code", "partner"], ["country", "country"], ["quality", "quality"], ["status", "status"]]
       .map(([column, key]) => [column, chosen[key]]).filter(([, value]) => value);
     return rows.filter((row) => words.every((word) => row.haystack.includes(word)) &&
