@@ -161,6 +161,19 @@ def test_rows_after_the_as_of_date_do_not_spoil_the_balance(content):
     assert "No cuadra" not in text
 
 
+def test_every_date_is_written_as_the_language_does(content, page):
+    days = content.frames.panel[c.DATE]
+    iso, spanish = r"\d{4}-\d\d-\d\d", r"\d\d/\d\d/\d{4}"
+    for text, written, other in (
+        (page, "%d/%m/%Y", iso),
+        (render_report(content, ENGLISH), "%Y-%m-%d", spanish),
+    ):
+        words = Elements(text).text
+        first, last = (day.strftime(written) for day in (days.min(), days.max()))
+        assert re.search(rf"\w+ \w+ {first} \w+ \w+ {last} ", words)
+        assert not re.search(other, words)
+
+
 def test_run_without_learners_has_no_importance(content):
     page = render_report(replace(content, importance=content.importance.iloc[:0]), SETTINGS)
     assert "Ningún modelo de la ejecución aprende de variables" in page

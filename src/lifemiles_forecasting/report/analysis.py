@@ -86,6 +86,11 @@ def _ledgers(content: ReportContent) -> dict[str, Any]:
 
 def _data(content: ReportContent, texts: Mapping[str, str]) -> dict[str, Any]:
     panel, stores, balance = content.frames.panel, content.frames.stores, content.row_balance
+    dates = {
+        name: pd.Timestamp(balance[name]).strftime(texts["date_format"])
+        for name in ("first_date", "last_date")
+        if name in balance
+    }
     tables = {
         "store_gaps": (gaps.store_gaps(panel, stores), MAX_GAPS),
         "partner_gaps": (gaps.partner_gaps(panel, stores), MAX_GAPS),
@@ -96,7 +101,7 @@ def _data(content: ReportContent, texts: Mapping[str, str]) -> dict[str, Any]:
         for name, (table, most) in tables.items()
     }
     return {
-        "balance": balance,
+        "balance": {**balance, **dates},
         # rows after the as-of date are counted apart: they are not among those read
         "balanced": balance["rows_in"] == balance["rows_used"] + balance["rows_quarantined"],
         "classes": stores[c.STORE_CLASS].value_counts().to_dict(),
