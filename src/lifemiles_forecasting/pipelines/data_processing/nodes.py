@@ -132,7 +132,7 @@ def build_panel(
     return daily_panel(store_days).to_pandas(), stores.to_pandas()
 
 
-def balance_rows(  # noqa: PLR0913, PLR0917 - every count is an input of its own
+def balance_rows(
     transactions: Reading,
     rejected: ir.Table,
     row_counts: list[dict[str, Any]],

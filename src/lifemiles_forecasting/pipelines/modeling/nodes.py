@@ -80,7 +80,7 @@ def build_study(  # noqa: PLR0913, PLR0917 - every run-time parameter is an inpu
     return built
 
 
-def collect_warnings(  # noqa: PLR0913, PLR0917 - every source of warnings is an input of its own
+def collect_warnings(
     study: Study,
     backtest_result: Backtest,
     panel: pd.DataFrame,
