@@ -53,8 +53,17 @@ def asked(monkeypatch):
         (["--pipelines=leak_audit", "--namespaces=nope"], "no namespace 'nope'; expected one of "),
         (
             ["--runner=Foo"],
-            "no runner 'Foo'; expected one of ParallelRunner, SequentialRunner, ThreadRunner, or a "
-            "class with its module",
+            "no runner 'Foo'; expected one of SequentialRunner, ThreadRunner, or a class with its "
+            "module\n",
+        ),
+        *(
+            (
+                [f"--runner={name}"],
+                f"runner {name!r}, and tables of the database are handed on in memory, which "
+                "processes do not share; expected one of SequentialRunner, ThreadRunner, or a "
+                "class with its module. modeling.workers makes processes, for the stores\n",
+            )
+            for name in ("ParallelRunner", "kedro.runner.ParallelRunner")
         ),
         (["--runner=no.such.Runner"], "no runner 'no.such.Runner'; "),
         (

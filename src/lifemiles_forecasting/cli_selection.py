@@ -88,25 +88,30 @@ def _check_known(kind: str, name: str, known: Iterable[str]) -> None:
 
 
 def check_runner(name: str | None) -> None:
-    """Make sure that the runner is there.
+    """Make sure that the runner is there, and can run these pipelines.
 
     Args:
         name: of a class of `kedro.runner`, or with its module of any other; None for the usual one.
 
     Raises:
-        ConfigError: it is not.
+        ConfigError: it is not, or runs nodes in processes.
     """
     import kedro.runner
     from kedro.utils import load_obj
 
+    names = {one for one in kedro.runner.__all__ if one.endswith("Runner")}
+    known = sorted(names - {"AbstractRunner", "ParallelRunner"})
+    expected = f"one of {', '.join(known)}, or a class with its module"
     try:
-        load_obj(name or "SequentialRunner", "kedro.runner")
+        runner = load_obj(name or "SequentialRunner", "kedro.runner")
     except (ImportError, AttributeError, ValueError):
-        names = [one for one in kedro.runner.__all__ if one.endswith("Runner")]
-        known = sorted(set(names) - {"AbstractRunner"})
         near = difflib.get_close_matches(str(name), known, n=1)
+        hint = f"Did you mean {near[0]!r}?" if near else ""
+        raise ConfigError(f"no runner {name!r}", expected, hint) from None
+    if runner is kedro.runner.ParallelRunner:
         raise ConfigError(
-            f"no runner {name!r}",
-            f"one of {', '.join(known)}, or a class with its module",
-            f"Did you mean {near[0]!r}?" if near else "",
-        ) from None
+            f"runner {name!r}, and tables of the database are handed on in memory, which "
+            "processes do not share",
+            expected,
+            "modeling.workers makes processes, for the stores",
+        )
