@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import difflib
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from kedro.framework.cli.utils import env_option
 from lifemiles_forecasting.cli_errors import clear_errors
 from lifemiles_forecasting.cli_lost_store import go_on_without_store
 from lifemiles_forecasting.cli_models import models
+from lifemiles_forecasting.cli_parameters import run_parameters
 from lifemiles_forecasting.cli_paths import ProjectPath
 from lifemiles_forecasting.cli_selection import FILTERS, check_runner, check_selection
 from lifemiles_forecasting.cli_serve import serve
@@ -27,8 +27,6 @@ from lifemiles_forecasting.core.errors import ConfigError
 from lifemiles_forecasting.core.hosts import LOOPBACK
 
 NODE_OPTIONS = ("from_nodes", "to_nodes", "node_names")
-
-_STORES = re.compile(r"(?:^|,)\s*stores=(?:\[([^\]]*)\]|([^,\[]*))(?=,|$)")
 
 
 @click.group(name="LifeMiles")
@@ -89,41 +87,15 @@ def full_names(nodes: Iterable[str], known: Iterable[str]) -> list[str]:
     return found
 
 
-def split_stores(text: str) -> tuple[list[str] | None, str]:
-    """Take the list of stores out of the value of `--params`.
-
-    Kedro parts the value at every comma and reads what it finds as YAML, to which 0101_0007 is a
-    number.
-
-    Args:
-        text: such as `horizon=14,stores=[0101_0007,0101_0008]`.
-
-    Returns:
-        Store ids (None where the value names none), and the rest of the value.
-    """
-    found = _STORES.search(text)
-    if found is None:
-        return None, text
-    listed = found[1] if found[1] is not None else found[2]
-    ids = [item.strip().strip("'\"") for item in listed.split(",")]
-    rest = text[: found.start()] + text[found.end() :]
-    return [item for item in ids if item], rest.removeprefix(",")
-
-
 def run_options() -> list[click.Parameter]:
-    """Kedro's options of `run`: `--params` takes a list of stores too, and paths stay inside."""
+    """Kedro's options of `run`: `--params` takes lists too, and paths stay inside."""
     options = {option.name: copy.copy(option) for option in kedro_run.params}
     options["conf_source"].type = ProjectPath()
     options["config"].type = ProjectPath(exists=True, dir_okay=False, resolve_path=True)
-    option = options["params"]
-    usual = option.callback
-
-    def parsed(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
-        stores, rest = split_stores(value) if isinstance(value, str) else (None, value)
-        others = usual(context, parameter, rest)
-        return others if stores is None else {**others, "stores": stores}
-
-    option.callback = parsed
+    # the file of --config gives them as they are
+    options["params"].callback = lambda _context, _option, value: (
+        run_parameters(value) if isinstance(value, str) else value
+    )
     return list(options.values())
 
 

@@ -1,0 +1,106 @@
+"""`kedro run --params` as a dictionary: text, numbers and lists of both."""
+
+import json
+
+import click
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kedro.framework.cli.utils import _split_params
+
+from lifemiles_forecasting import cli
+from lifemiles_forecasting.cli_parameters import run_parameters
+
+WORDS = st.text("abcdefghijklmnopqrstuvwxyz_/", min_size=2, max_size=8).map("w{}".format)
+SCALARS = st.one_of(
+    WORDS,
+    st.integers(-999, 999),
+    st.booleans(),
+    st.floats(-9, 9).map(lambda number: round(number, 3)),
+    st.none(),
+)
+NAMES = ("horizon", "modeling.workers", "modeling.candidates", "reporting.metrics", "as_of")
+
+
+def written(value):
+    if isinstance(value, list):
+        return f"[{', '.join(map(written, value))}]"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def nested(flat):
+    tree = {}
+    for name, value in flat.items():
+        group, _, key = name.rpartition(".")
+        (tree.setdefault(group, {}) if group else tree)[key] = value
+    return tree
+
+
+@settings(deadline=None)
+@given(st.dictionaries(st.sampled_from(NAMES), st.one_of(SCALARS, st.lists(SCALARS, max_size=4))))
+def test_lists_and_values_arrive_as_what_they_are(flat):
+    text = ",".join(f"{name}={written(value)}" for name, value in flat.items())
+    assert run_parameters(text) == nested(flat)
+
+
+@settings(deadline=None)
+@given(st.dictionaries(st.sampled_from(NAMES), SCALARS))
+def test_without_lists_the_reading_is_that_of_kedro(flat):
+    text = " , ".join(f"{name} = {written(value)}" for name, value in flat.items()) + ","
+    assert run_parameters(text) == _split_params(None, None, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "parameters"),
+    [
+        ("", {}),
+        ("stores=0101_0007", {"stores": ["0101_0007"]}),
+        (
+            "stores=['0101_0007', \"1_2\" ],horizon=7",
+            {"stores": ["0101_0007", "1_2"], "horizon": 7},
+        ),
+        ("target=miles, stores = []", {"target": "miles", "stores": []}),
+        ("leak_audit.stores=8", {"leak_audit": {"stores": 8}}),
+        (
+            "data_processing.decimal=',',horizon=7",
+            nested({"data_processing.decimal": ",", "horizon": 7}),
+        ),
+        (
+            "raw_transactions=/of [mine]/x,horizon=7",
+            {"raw_transactions": "/of [mine]/x", "horizon": 7},
+        ),
+    ],
+)
+def test_store_ids_are_text_and_a_comma_may_be_quoted(text, parameters):
+    assert run_parameters(text) == parameters
+
+
+@pytest.mark.parametrize(
+    ("text", "item"),
+    [
+        ("horizon", "horizon"),
+        ("horizon=7,=3", "=3"),
+        ("modeling.candidates=[base,ets", "modeling.candidates=[base"),
+        ("as_of=@", "as_of=@"),
+        ("target=${oc.env:X", "target=${oc.env:X"),
+    ],
+)
+def test_what_cannot_be_read_is_one_error(text, item):
+    with pytest.raises(click.BadParameter, match=r"^found .*; expected "):
+        run_parameters(text)
+    result = CliRunner().invoke(cli.cli, ["run", f"--params={text}"])
+    assert result.exit_code == 2
+    assert f"Invalid value for '--params': found {item!r}; expected " in result.stderr
+
+
+def test_lists_of_a_command_reach_kedro(monkeypatch):
+    asked = {}
+    monkeypatch.setattr(cli.kedro_run, "callback", lambda **options: asked.update(options))
+    text = "modeling.candidates=[base,ets],reporting.metrics=[mae],horizon=14"
+    assert CliRunner().invoke(cli.cli, ["run", f"--params={text}"]).exit_code == 0
+    assert asked["params"] == {
+        "modeling": {"candidates": ["base", "ets"]},
+        "reporting": {"metrics": ["mae"]},
+        "horizon": 14,
+    }
