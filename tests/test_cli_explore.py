@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 import mlflow
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 from kedro.framework.project import configure_project
@@ -15,7 +16,7 @@ from mlflow.tracking import MlflowClient
 from lifemiles_forecasting import explore
 from lifemiles_forecasting.cli import check_pipelines, cli
 from lifemiles_forecasting.cli_errors import clear_errors, forecasting_error
-from lifemiles_forecasting.core.errors import ConfigError, InputError
+from lifemiles_forecasting.core.errors import ConfigError, InputError, TrackingError
 from lifemiles_forecasting.core.results import StoreRun
 from lifemiles_forecasting.datasets.run_record import RunRecordDataset
 from lifemiles_forecasting.datasets.store_runs import StoreRunsDataset
@@ -161,26 +162,46 @@ def test_unknown_experiment_is_one_clear_error(filled, kedro_explore):
 
 
 @pytest.mark.parametrize("extra", [(), ("--best-models",)])
-def test_unknown_store_says_so_on_stderr(filled, kedro_explore, extra):
+def test_unknown_store_is_one_clear_error(filled, kedro_explore, extra):
     result = kedro_explore(filled, "--store", "nobody", *extra, "--format", "csv")
-    assert (result.exit_code, result.stdout) == (0, "")
-    assert result.stderr == "Nothing found of the store 'nobody'\n"
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == (
+        "Error: found no run of the store 'nobody'; expected a store that has been trained\n"
+    )
 
 
 @pytest.mark.parametrize("given", ["9", "cjgro_0009", "OTHER_0009", "CJGRO_0008", "CJGRO_000"])
 def test_unknown_store_is_told_the_nearest_of_the_last_run(filled, kedro_explore, given):
     result = kedro_explore(filled, "--store", given, "--top", "1")
-    assert (result.exit_code, result.stdout) == (0, "")
-    assert result.stderr.startswith(f"Nothing found of the store {given!r}. There is CJGRO_00")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert f"found no run of the store {given!r}; " in result.stderr
+    assert "been trained. There is CJGRO_00" in result.stderr
     assert "CJGRO_0009" in result.stderr
 
 
 def test_unknown_store_with_a_hostile_id_is_named_harmlessly(filled, kedro_explore):
     result = kedro_explore(filled, "--store", "%' OR '1' = '1\x1b[2J")
-    assert (result.exit_code, result.stdout) == (0, "")
-    assert result.stderr.startswith("Nothing found of the store ")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "found no run of the store " in result.stderr
     assert "There is" not in result.stderr
     assert "\x1b" not in result.stderr
+
+
+def test_store_of_the_data_that_no_run_has_trained_is_told_from_an_unknown_one(filled, tmp_path):
+    (tmp_path / "03_primary").mkdir()
+    stores = pd.DataFrame({"store_id": ["CJGRO_329", "CJGRO_0001"], "days": [9, 9]})
+    stores.to_parquet(tmp_path / "03_primary" / "stores.parquet")
+    there = explore.Stores(filled, outputs=tmp_path)
+    with pytest.raises(TrackingError, match="'CJGRO_329', which is in the data of the last run; "):
+        explore.answer(there, explore.Question(store_id="CJGRO_329"))
+    with pytest.raises(TrackingError, match="'CJGRO_32'; expected"):
+        explore.answer(there, explore.Question(store_id="CJGRO_32"))
+    assert explore.answer(there, explore.Question(store_id="CJGRO_0001")).tables["store_runs"]
+
+
+def test_file_of_stores_is_the_one_of_the_catalog():
+    catalog = (ROOT / "conf" / "base" / "catalog_data_processing.yml").read_text("utf-8")
+    assert f"/{explore._STORES_FILE.as_posix()}\n" in catalog
 
 
 @pytest.mark.parametrize(
@@ -194,6 +215,8 @@ def test_unknown_store_with_a_hostile_id_is_named_harmlessly(filled, kedro_explo
         (("--champion", "--store", "x"), "--champion and --store"),
         (("--serve", "--store", "x"), "--serve and --store"),
         (("--serve", "--champion"), "--champion and --serve"),
+        (("--serve", "--top", "3"), "--serve and --top"),
+        (("--serve", "--format", "table"), "--serve and --format"),
     ],
 )
 def test_options_that_ask_for_different_things_are_refused(kedro_explore, arguments, pair):
@@ -202,10 +225,20 @@ def test_options_that_ask_for_different_things_are_refused(kedro_explore, argume
     assert result.stderr.endswith(f"\nError: {pair} do not go together.\n")
 
 
+@pytest.mark.parametrize("option", [("--port", "3"), ("--host", "127.0.0.1")])
+@pytest.mark.parametrize("others", [(), ("--champion",)])
+def test_options_of_the_server_are_refused_without_it(kedro_explore, option, others):
+    result = kedro_explore("sqlite:////nowhere/mlflow.db", *option, *others)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.endswith(f"\nError: {option[0]} goes with --serve alone.\n")
+
+
 def test_store_can_be_narrowed_to_an_experiment(filled, kedro_explore):
     arguments = ["--store", "CJGRO_0009", "--format", "json", "--experiment-id"]
     assert len(rows(kedro_explore(filled, *arguments, "1"))) == 3
-    assert rows(kedro_explore(filled, *arguments, "0")) == []
+    elsewhere = kedro_explore(filled, *arguments, "0")
+    assert (elsewhere.exit_code, elsewhere.stdout) == (1, "")
+    assert "found no run of the store 'CJGRO_0009' in experiment 0; " in elsewhere.stderr
 
 
 def test_store_that_always_failed_has_no_best_model(filled, kedro_explore):

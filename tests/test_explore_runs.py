@@ -110,8 +110,8 @@ def test_unknown_ids(explore):
     assert unknown.exit_code == 1
     assert unknown.stderr.startswith("Error: found no experiment with id '77'; expected one of 0 (")
     nobody = explore("--store", "nobody")
-    assert (nobody.exit_code, nobody.stdout) == (0, "")
-    assert nobody.stderr == "Nothing found of the store 'nobody'\n"
+    assert (nobody.exit_code, nobody.stdout) == (1, "")
+    assert nobody.stderr.startswith("Error: found no run of the store 'nobody'; expected a store ")
 
 
 def test_empty_store_says_what_to_run(explore, tmp_path):

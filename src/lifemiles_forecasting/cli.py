@@ -159,14 +159,16 @@ def run(**options: Any) -> Any:
     help="For --serve. Any other than this machine's own lets other machines in, without a login.",
 )
 @env_option
-@click.pass_obj
-def explore(metadata: Any, **options: Any) -> None:
+@click.pass_context
+def explore(context: click.Context, **options: Any) -> None:
     """Look at past runs; without options, list the experiments."""
     from kedro.utils import find_kedro_project
 
     from lifemiles_forecasting import explore as exploring
 
-    exploring.check_options(options)
+    usual = click.core.ParameterSource.DEFAULT
+    exploring.check_options({n for n in options if context.get_parameter_source(n) != usual})
+    metadata = context.obj
     project = metadata.project_path if metadata else find_kedro_project(Path.cwd()) or Path.cwd()
     with clear_errors():
         stores = exploring.find_stores(Path(project), options["env"])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from lifemiles_forecasting.core.errors import TrackingError
 from lifemiles_forecasting.core.hosts import exposure, in_address
 from lifemiles_forecasting.core.names import printable
 from lifemiles_forecasting.rendering import RENDERERS
@@ -28,13 +29,15 @@ _NO_CHAMPION = (
     f"No version of the model {REGISTERED_MODEL} is {CHAMPION} yet. "
     "`kedro run` without max_stores registers one."
 )
-# options that ask or do something of their own, and the ones that they can be narrowed by
-_NARROWED_BY = {
-    "best_models": {"store", "experiment_id"},
-    "compare": {"experiment_id"},
-    "champion": set(),
-    "serve": set(),
+# options that ask or do something of their own, and the ones that can be given with them
+_SHOWN = {"top", "form"}
+_GOES_WITH = {
+    "best_models": {"store", "experiment_id", *_SHOWN},
+    "compare": {"experiment_id", *_SHOWN},
+    "champion": _SHOWN,
+    "serve": {"port", "host"},
 }
+_STORES_FILE = Path("03_primary", "stores.parquet")  # as in the catalog
 
 
 @dataclass(frozen=True)
@@ -86,25 +89,26 @@ class Answer:
     remarks: Sequence[str] = ()
 
 
-def check_options(options: Mapping[str, Any]) -> None:
-    """Refuse options that ask for different things at once.
+def check_options(given: Collection[str]) -> None:
+    """Refuse options that ask for different things at once, or would change nothing.
 
     Args:
-        options: of `kedro explore`, by name.
+        given: names of the options of `kedro explore` that were given.
 
     Raises:
-        click.UsageError: two of them do not go together.
+        click.UsageError: two of them do not go together, or one goes with another alone.
     """
+    flags = {name: f"--{name.replace('_', '-')}" for name in given} | {"form": "--format"}
     asked = [
-        name
-        for name in (*_NARROWED_BY, "store", "experiment_id")
-        if options[name] not in (None, False)
+        name for name in (*_GOES_WITH, "store", "experiment_id", "top", "form") if name in given
     ]
     for name in asked:
         for other in asked:
-            if other != name and other not in _NARROWED_BY.get(name, {other}):
-                flags = [f"--{option.replace('_', '-')}" for option in (name, other)]
-                raise click.UsageError(f"{flags[0]} and {flags[1]} do not go together.")
+            if other != name and other not in _GOES_WITH.get(name, {other}):
+                raise click.UsageError(f"{flags[name]} and {flags[other]} do not go together.")
+    for name in sorted(_GOES_WITH["serve"].intersection(given)):
+        if "serve" not in given:
+            raise click.UsageError(f"{flags[name]} goes with --serve alone.")
 
 
 def find_stores(project_path: Path, env: str | None) -> Stores:
@@ -143,7 +147,7 @@ def explore(stores: Stores, question: Question, form: str) -> None:
 
     Raises:
         TrackingError: the store does not answer, has the tables of another version of MLflow, or
-            no such experiment or training run.
+            no such experiment, training run or store.
     """
     from lifemiles_forecasting.tracking.store import (
         clear_schema_errors,
@@ -166,7 +170,7 @@ def answer(stores: Stores, question: Question) -> Answer:
     """Ask the tracking store, or the registry.
 
     Raises:
-        TrackingError: there is no such experiment or training run.
+        TrackingError: there is no such experiment, training run or store.
     """
     from lifemiles_forecasting.tracking.store import has_content
 
@@ -178,7 +182,7 @@ def answer(stores: Stores, question: Question) -> Answer:
 
         past = PastRuns(_client(stores))
         if past.has_trainings():
-            return _past(past, question)
+            return _past(past, question, stores.outputs)
     return Answer({"experiments": []}, [_EMPTY])
 
 
@@ -196,37 +200,60 @@ def _champion(client: MlflowClient) -> Answer:
     return Answer({"versions": versions}, [] if has_champion else [_NO_CHAMPION])
 
 
-def _past(past: PastRuns, question: Question) -> Answer:
+def _past(past: PastRuns, question: Question, outputs: Path) -> Answer:
     only, top, store_id = question.experiment_id, question.top, question.store_id
     if question.compare is not None:
         from lifemiles_forecasting.tracking.comparison import compare
 
         a, b = (past.training(reference, only) for reference in question.compare)
         return Answer(*compare(past.client, a, b, top))
+    if store_id is not None and not past.history(store_id, 1, only):
+        raise _unknown_store(past, store_id, only, outputs)
     if question.best_models:
         models = past.best_models(top, only, store_id)
         tables = {"training_runs": past.best_trainings(top, only), "store_models": models}
-        return Answer(tables, _unknown_store(past, question) if not models else [])
+        return Answer(tables, [] if models else [_no_models(store_id)])
     if store_id is not None:
-        history = past.history(store_id, top, only)
-        return Answer(
-            {"store_runs": history}, _unknown_store(past, question) if not history else []
-        )
+        return Answer({"store_runs": past.history(store_id, top, only)})
     if only is not None:
         runs = past.trainings(only, top)
         return Answer({"training_runs": runs}, [] if runs else ["Nothing found: training runs"])
     return Answer({"experiments": past.experiments()})
 
 
-def _unknown_store(past: PastRuns, question: Question) -> list[str]:
-    """Say that nothing was found, and which stores may have been meant."""
-    if question.store_id is None:
-        return ["Nothing found: store models"]
-    if past.history(question.store_id, 1, question.experiment_id):
-        return [f"The store {question.store_id!r} has no finished run with a model"]
-    missing = f"Nothing found of the store {question.store_id!r}"
-    near = past.near_stores(question.store_id, question.experiment_id)
-    return [f"{missing}. There is {', '.join(near)}" if near else missing]
+def _no_models(store_id: str | None) -> str:
+    if store_id is None:
+        return "Nothing found: store models"
+    return f"The store {store_id!r} has no finished run with a model"
+
+
+def _unknown_store(
+    past: PastRuns, store_id: str, experiment_id: str | None, outputs: Path
+) -> TrackingError:
+    """The error of a store without a run: whether the data have it, or which may be meant."""
+    where = "" if experiment_id is None else f" in experiment {experiment_id}"
+    found, expected = f"no run of the store {store_id!r}{where}", "a store that has been trained"
+    if _has_data(outputs, store_id):
+        return TrackingError(
+            f"{found}, which is in the data of the last run",
+            expected,
+            "Its status in forecasts.csv says how it is forecast; max_stores and min_samples say "
+            "which stores are trained",
+        )
+    near = [printable(one) for one in past.near_stores(store_id, experiment_id)]
+    return TrackingError(found, expected, f"There is {', '.join(near)}" if near else "")
+
+
+def _has_data(outputs: Path, store_id: str) -> bool:
+    """Whether the store is in the table of all stores that the last run here has written."""
+    import pandas as pd
+
+    from lifemiles_forecasting.core.columns import STORE_ID
+
+    file = outputs / _STORES_FILE
+    if not file.is_file():
+        return False
+    return store_id in set(pd.read_parquet(file, columns=[STORE_ID])[STORE_ID])
 
 
 def serve(uri: str, port: int, host: str) -> None:
