@@ -129,10 +129,12 @@ def test_scoring_run_is_tracked_by_itself(life, scored):
     assert files == {"forecasts/forecasts.csv", "forecasts/forecasts.parquet"}
 
 
-def test_newer_transactions_move_the_levels(life, scored):
+def test_newer_transactions_move_the_levels(life, scored, caplog):
     kept = life.project.output("03_primary/panel.parquet").read_bytes()
     known, unknown = scored["store_id"].iloc[0], "nobody"
     life.run(["forecasting"], stores=[known, unknown], horizon=7)
+    assert "1 of the stores that were asked for are unknown to the model" in caplog.text
+    assert "have no forecast: nobody." in caplog.text
     table = life.frame("07_model_output/scoring/forecasts.csv")
     assert list(table["store_id"].unique()) == [known, unknown]
     assert list(table["horizon"]) == [*range(1, 8)] * 2
@@ -167,6 +169,10 @@ def test_forecasts_of_days_that_the_model_knows_are_marked(life, caplog):
         ({"model_version": 77}, f"found no version 77 of {REGISTERED_MODEL}; expected one of"),
         ({"model_alias": "hopeful"}, f"found no hopeful among the versions of {REGISTERED_MODEL}"),
         ({"target": "miles"}, "found target miles and a model of billings; expected the same"),
+        (
+            {"stores": ["P1_999"]},
+            "found parameter 'stores' with no known store: P1_999; expected at",
+        ),
         ({"horizon": 60}, "found horizon 60 and a model of 14 days; expected 1 to 14"),
     ],
 )

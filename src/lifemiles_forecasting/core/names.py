@@ -1,6 +1,9 @@
 """Names as people write them."""
 
 import unicodedata
+from collections.abc import Sequence
+
+_FEW = 5
 
 
 def plain(name: str) -> str:
@@ -16,3 +19,13 @@ def plain(name: str) -> str:
 def printable(text: str) -> str:
     """A text for a terminal or a log, without the line breaks and escape sequences of an id."""
     return "".join(sign if sign.isprintable() else "?" for sign in text)
+
+
+def first_few(names: Sequence[str]) -> str:
+    """The first names of a list, for a message; the others are dots.
+
+    >>> first_few(["P1_1", "P1_2", "P1_3", "P1_4", "P1_5", "P1_6"])
+    'P1_1, P1_2, P1_3, P1_4, P1_5, ...'
+    """
+    listed = ", ".join(printable(str(name)) for name in names[:_FEW])
+    return f"{listed}, ..." if len(names) > _FEW else listed

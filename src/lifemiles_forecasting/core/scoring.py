@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +14,7 @@ from lifemiles_forecasting.core.continuation import continued
 from lifemiles_forecasting.core.errors import ConfigError
 from lifemiles_forecasting.core.event_days import not_learned
 from lifemiles_forecasting.core.fleet import FleetModel
+from lifemiles_forecasting.core.names import first_few
 from lifemiles_forecasting.core.series import Series
 
 
@@ -69,6 +71,7 @@ def score(
 
     Raises:
         InputError: days between the model's history and the transactions are missing.
+        ConfigError: none of the wanted stores is known.
     """
     series = continued(fleet.history, newer, fleet.recipe)
     table = fleet.forecast(series, events)
@@ -77,8 +80,30 @@ def score(
         return table
     days = np.arange(1, horizon + 1)
     ids = list(dict.fromkeys(wanted))
+    _check_some_known(ids, table[c.STORE_ID])
     asked = {c.STORE_ID: np.repeat(ids, horizon), c.HORIZON: np.tile(days, len(ids))}
     return Answers(table).of(pd.DataFrame(asked)).astype(table.dtypes.drop(c.HORIZON).to_dict())
+
+
+def _check_some_known(ids: Sequence[str], known: pd.Series) -> None:
+    """Make sure that there is a store to forecast.
+
+    Raises:
+        ConfigError: the model and the transactions have none of these.
+    """
+    if known.isin(ids).any():
+        return
+    near = difflib.get_close_matches(str(ids[0]), known.unique(), n=1) if ids else []
+    raise ConfigError(
+        f"parameter 'stores' with no known store: {first_few(ids) or 'it is empty'}",
+        "at least one that the model or the transactions have",
+        f"Did you mean {first_few(near)}?" if near else "Without stores, all are forecast",
+    )
+
+
+def unknown_stores(forecasts: pd.DataFrame) -> list[str]:
+    """Wanted stores that neither the model nor the transactions have."""
+    return list(forecasts.loc[forecasts[c.STATUS] == UNKNOWN, c.STORE_ID].unique())
 
 
 def strange_events(fleet: FleetModel, events: pd.DataFrame, forecasts: pd.DataFrame) -> list[str]:

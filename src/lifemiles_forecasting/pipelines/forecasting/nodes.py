@@ -20,6 +20,10 @@ SCATTERED = (
     "Rows before %s: the files have those of few stores there, so these days stay as the model "
     "knows them."
 )
+UNKNOWN_STORES = (
+    "%s of the stores that were asked for are unknown to the model and the transactions, and have "
+    "no forecast: %s."
+)
 
 
 def choose_model(
@@ -57,6 +61,7 @@ def score_stores(  # noqa: PLR0913 - every run-time parameter is an input of its
     """The next days of the stores, once for each file format."""
     from lifemiles_forecasting.core import scoring
     from lifemiles_forecasting.core.continuation import covered_from
+    from lifemiles_forecasting.core.names import first_few
     from lifemiles_forecasting.core.series import Series
 
     plan = None if events is None else planned_events
@@ -68,6 +73,8 @@ def score_stores(  # noqa: PLR0913 - every run-time parameter is an input of its
     table = scoring.score(chosen_model.fleet, newer, plan, wanted, horizon)
     for name in [] if plan is None else scoring.strange_events(chosen_model.fleet, plan, table):
         logger.warning(STRANGE_EVENT, name)
+    if unknown := scoring.unknown_stores(table):
+        logger.warning(UNKNOWN_STORES, f"{len(unknown):,}", first_few(unknown))
     return table, table
 
 
