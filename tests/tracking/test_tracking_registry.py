@@ -151,6 +151,21 @@ def test_rows_tell_role_and_reasons(registry, client, add):
     )
 
 
+def test_wape_is_that_of_the_run_where_the_gate_compared_none(registry, client, add):
+    """Once with a run that has it, once with one that has none, once without a run."""
+    for _ in range(3):
+        add(gate_status="failed")
+    compared = add(gate_wape="31.5")
+    for version in ("1", compared):
+        client.log_metric(registry.version(version).run_id, "wape", 28.25)
+    with client._tracking_client.store.engine.begin() as connection:  # as `prune` does
+        run_id = registry.version(3).run_id
+        for table in ("tags", "runs"):
+            connection.exec_driver_sql(f"DELETE FROM {table} WHERE run_uuid = '{run_id}'")
+    found = {row["version"]: (row["wape"], row["champion_wape"]) for row in version_rows(registry)}
+    assert found == {4: (31.5, None), 3: (None, None), 2: (None, None), 1: (28.25, None)}
+
+
 def test_an_empty_store_is_no_registry(tmp_path):
     with pytest.raises(
         TrackingError, match="found no tracked run; expected one with a registered model"

@@ -64,11 +64,11 @@ def registered_versions(client: MlflowClient) -> list[Row]:
 
 
 def _registered_model(client: MlflowClient) -> RegisteredModel | None:
-    return _unless_missing(client.get_registered_model, REGISTERED_MODEL)
+    return unless_missing(client.get_registered_model, REGISTERED_MODEL)
 
 
 def _row(client: MlflowClient, alias: str, version: ModelVersion, gate: Row) -> Row:
-    run = _unless_missing(client.get_run, version.run_id) if version.run_id else None
+    run = unless_missing(client.get_run, version.run_id) if version.run_id else None
     training = training_row(run) if run else dict.fromkeys(_TRAINING) | {"run_id": version.run_id}
     metrics = run.data.metrics if run else {}
     return {
@@ -87,7 +87,7 @@ def _of_gate(tag: str) -> bool:
     return tag.startswith(GATE_PREFIX)
 
 
-def _unless_missing(ask: Callable[[str], T], name: str) -> T | None:
+def unless_missing(ask: Callable[[str], T], name: str) -> T | None:
     """What MLflow answers; nothing when it knows no such thing.
 
     Raises:

@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from lifemiles_forecasting.core.errors import TrackingError
+from lifemiles_forecasting.tracking.champion import unless_missing
 from lifemiles_forecasting.tracking.names import (
     CHALLENGER,
     CHAMPION,
@@ -230,7 +231,7 @@ def version_rows(registry: Registry) -> list[dict[str, Any]]:
             "target": one.tags.get("target"),
             MODE_TAG: one.tags.get(MODE_TAG),
             "gate": one.tags.get(GATE_STATUS),
-            "wape": _number(one.tags.get("gate_wape")),
+            "wape": _wape(registry.client, one),
             "champion_wape": _number(one.tags.get("gate_champion_wape")),
             "promoted_at": one.tags.get(PROMOTED_AT),
             "rolled_back_at": one.tags.get(ROLLED_BACK_AT),
@@ -239,6 +240,14 @@ def version_rows(registry: Registry) -> list[dict[str, Any]]:
         }
         for one in registry.versions()
     ]
+
+
+def _wape(client: MlflowClient, one: ModelVersion) -> float | None:
+    """WAPE of the test window, percent: as the gate compared it, else that of the training run."""
+    if "gate_wape" in one.tags:
+        return float(one.tags["gate_wape"])
+    run = unless_missing(client.get_run, one.run_id) if one.run_id else None
+    return run.data.metrics.get("wape") if run else None
 
 
 def _number(text: str | None) -> float | None:
