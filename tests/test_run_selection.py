@@ -67,6 +67,11 @@ def asked(monkeypatch):
         ),
         (["--runner=no.such.Runner"], "no runner 'no.such.Runner'; "),
         (
+            ["--load-versions=panel:2020-01-01T00.00.00.000Z"],
+            "--load-versions=panel:2020-01-01T00.00.00.000Z, and the catalog has no versioned "
+            "dataset; expected a run without it. What earlier runs made is in MLflow ",
+        ),
+        (
             ["--tags=reporting", "--nodes=build_study"],
             "no node that --tags and --nodes leave together; expected at least one. ",
         ),
@@ -101,6 +106,11 @@ def test_what_is_there_reaches_kedro(asked, arguments):
 def catalog():
     loader = OmegaConfigLoader(conf_source=str(CONF), env="base", **CONFIG_LOADER_ARGS)
     return DataCatalog.from_config(loader["catalog"])
+
+
+def test_no_dataset_is_versioned_as_the_error_of_load_versions_says():
+    for file in CONF.rglob("catalog*.yml"):
+        assert "versioned" not in file.read_text("utf-8")
 
 
 @pytest.mark.parametrize(

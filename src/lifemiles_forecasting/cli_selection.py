@@ -1,4 +1,4 @@
-"""What `kedro run` is asked to run of the pipelines, and by which runner: all of it is there.
+"""What `kedro run` is asked to run of the pipelines, and how: all of it is there.
 
 Kedro imports this module at every command, so what is heavy is imported inside.
 """
@@ -114,4 +114,22 @@ def check_runner(name: str | None) -> None:
             "processes do not share",
             expected,
             "modeling.workers makes processes, for the stores",
+        )
+
+
+def check_versions(load_versions: Mapping[str, str]) -> None:
+    """Make sure that no version of a dataset is asked for: the catalog keeps none.
+
+    Args:
+        load_versions: of `--load-versions`, by dataset.
+
+    Raises:
+        ConfigError: one is.
+    """
+    if load_versions:
+        asked = ", ".join(f"{name}:{version}" for name, version in load_versions.items())
+        raise ConfigError(
+            f"--load-versions={asked}, and the catalog has no versioned dataset",
+            "a run without it",
+            "What earlier runs made is in MLflow (`kedro explore`); as_of replays earlier data",
         )
