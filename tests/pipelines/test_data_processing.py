@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import logging
+from datetime import date
 from pathlib import Path
 
 import pandas as pd
@@ -126,6 +127,25 @@ def folder(tmp_path: Path, *rows: str) -> Path:
     raw.mkdir()
     (raw / "a.csv.gz").write_bytes(gzip.compress((HEADER + "".join(rows)).encode()))
     return raw
+
+
+@pytest.mark.parametrize(
+    ("as_of", "warns"),
+    [
+        (None, False),
+        ("2017-01-01", False),
+        ("2017-01-03", False),  # a day without a row, and rows after it
+        ("2017-01-04", False),
+        ("2017-01-05", True),
+        (date(2030, 1, 1), True),
+    ],
+)
+def test_as_of_after_the_last_day_of_the_data_is_told(tmp_path, caplog, as_of, warns):
+    rows = [ROW.format(store="01", day=day, billed="5") for day in (1, 2, 4)]
+    run(folder(tmp_path, *rows), tmp_path, as_of=as_of, target="billings")
+    told = f"as_of={as_of} is after the last day of the data, 2017-01-04: it changes nothing"
+    assert (told in caplog.text) == warns
+    assert ("after the last day" in caplog.text) == warns
 
 
 def test_billings_net_of_reversals_and_the_balance_in_the_log(tmp_path, caplog):

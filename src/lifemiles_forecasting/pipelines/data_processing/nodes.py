@@ -30,6 +30,10 @@ EDGES = {
     "days_without_any_row": "%s: no store has a row on these days, %s stores have some before. If "
     "those are dated wrongly, correct them, or leave them out with data_processing.date_floor.",
 }
+LATE_AS_OF = (
+    "as_of=%s is after the last day of the data, %s: it changes nothing, and forecasts begin after "
+    "that day."
+)
 
 
 def read_events(events: EventFile) -> pd.DataFrame:
@@ -139,7 +143,9 @@ def balance_rows(
     quarantine: pd.DataFrame,
     panel: pd.DataFrame,
     stores: pd.DataFrame,
-    **asked: Any,
+    *,
+    target: str,
+    as_of: Any,
 ) -> dict[str, Any]:
     """What became of the raw rows, for the log and the report, and what was asked of them."""
     from lifemiles_forecasting.core import edges
@@ -159,4 +165,9 @@ def balance_rows(
         logger.warning("Quarantined: %s rows, %s.", f"{rows:,}", reason)
     for notice in edges.notices(panel):
         logger.warning(EDGES[notice.warning], notice.subject, notice.stores)
-    return balance | asked
+    # with rows after it, as_of is only a day without any
+    if as_of is not None and not balance["rows_after_as_of"]:
+        last = date.fromisoformat(balance["last_date"])
+        if date.fromisoformat(str(as_of)) > last:
+            logger.warning(LATE_AS_OF, as_of, last)
+    return balance | {"target": target, "as_of": as_of}
