@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import random
 from datetime import date
 from functools import partial
@@ -163,6 +164,44 @@ def test_files_may_differ(tmp_path):
     (row,) = found.quarantine.to_dict("records")
     assert row["file"], row["line"] == ("a.CSV.gz", 3)
     assert json.loads(row["raw"])["Extra"] == ""
+
+
+NAMES = ("a.csv", "B.CSV.GZ", "a.xlsx", "a.csv.bz2", "a.parquet", "old.txt", "data")
+QUIET = (".gitkeep", "._a.csv", "README", "readme.TXT", "LICENSE", "fields.md", "_SUCCESS")
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.sets(st.sampled_from(NAMES + QUIET)),
+    st.dictionaries(
+        st.sampled_from(["2024", "sub.csv", ".git", "a/b"]), st.sampled_from(NAMES + QUIET)
+    ),
+)
+def test_what_may_be_data_is_read_or_told(files, inner):
+    with TemporaryDirectory() as temporary:
+        root = Path(temporary)
+        for name in files:
+            (root / name).touch()
+        for name, file in inner.items():
+            (root / name).mkdir(parents=True)
+            (root / name / file).touch()
+        told = TransactionFilesDataset(filepath=temporary).load().not_read()
+    expected = {name for name in files if name in NAMES[2:]}
+    expected |= {
+        f"{name.split('/')[0]}/" for name, file in inner.items() if name != ".git" and file in NAMES
+    }
+    assert told == sorted(expected, key=lambda name: name.rstrip("/"))
+
+
+def test_folder_that_cannot_be_looked_into_and_a_broken_link_are_told(tmp_path, monkeypatch):
+    def refused(folder, onerror):
+        onerror(PermissionError(folder))
+
+    (tmp_path / "2024").mkdir()
+    (tmp_path / os.fsdecode(b"\xff.zip")).symlink_to("nowhere")
+    monkeypatch.setattr(os, "walk", refused)
+    told = TransactionFilesDataset(filepath=str(tmp_path)).load().not_read()
+    assert told == ["2024/", r"\xff.zip"]
 
 
 def test_a_duplicate_in_a_later_file(tmp_path):

@@ -81,6 +81,7 @@ def test_all_stores_of_the_sample_come_through(sample):
     assert (balance["rows_quarantined"], balance["quarantined_by_reason"]) == (0, {})
     assert sum(file["rows_in"] for file in balance["files"]) == 289_963
     assert (balance["first_date"], balance["last_date"]) == ("2017-01-01", "2017-12-31")
+    assert balance["not_read"] == []
     assert balance["stores"] == len(stores) == 1_218
     active = stores["active_days"]
     assert [(active >= 56).sum(), (active >= 200).sum(), (active < 30).sum()] == [372, 315, 823]
@@ -212,6 +213,17 @@ def test_a_decimal_sign_that_may_part_thousands_is_told_and_can_be_configured(tm
     found = run(raw, tmp_path, target="billings", thousands=".", decimal=",")
     assert found["panel"]["y"].tolist() == [918_000.0]
     assert "three digits" not in caplog.text
+
+
+def test_files_that_are_not_read_are_told(tmp_path, caplog):
+    raw = folder(tmp_path, ROW.format(store="01", day=1, billed="5"))
+    (raw / "2024").mkdir()
+    for name in ("2024/b.csv", "c.txt", "d.csv.bz2", "README.md", ".gitkeep"):
+        (raw / name).touch()
+    found = run(raw, tmp_path, target="billings")
+    (told,) = [line for line in caplog.messages if line.startswith("Not read: ")]
+    assert told.startswith("Not read: 2024/, c.txt, d.csv.bz2. A run reads the .csv and .csv.gz ")
+    assert found["row_balance"]["not_read"] == ["2024/", "c.txt", "d.csv.bz2"]
 
 
 def test_input_error_when_no_row_is_usable(tmp_path):

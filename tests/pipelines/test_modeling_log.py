@@ -22,7 +22,8 @@ def test_country_forges_no_log_line(monkeypatch, caplog):
     monkeypatch.setattr(store_codes, "notices", lambda *_: [])
     study = SimpleNamespace(calendar=calendar, series=series, horizon=28)
     with caplog.at_level(logging.WARNING):
-        table = nodes.collect_warnings(study, None, None, None, None, None)
+        told = {"not_read": ["2024/"]}
+        table = nodes.collect_warnings(study, None, None, None, None, told)
     shown = HOSTILE.replace("\n", "?").replace("\x1b", "?")
     assert caplog.messages == [f"Warning in holidays: {shown}, unknown_country; stores: 3"]
-    assert table["subject"].tolist() == ["late", HOSTILE]  # one was told with the panel
+    assert table["subject"].tolist() == ["2024/", "late", HOSTILE]  # two were told before

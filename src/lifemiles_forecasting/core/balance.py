@@ -88,6 +88,7 @@ def row_balance(
     panel: pd.DataFrame,
     stores: pd.DataFrame,
     flawed: pd.DataFrame,
+    not_read: Sequence[str],
 ) -> dict[str, Any]:
     """What became of the raw rows, ready for JSON.
 
@@ -97,6 +98,7 @@ def row_balance(
         panel: the daily panel.
         stores: the store table.
         flawed: codes in the quarantine, see `store_codes.flawed_codes`.
+        not_read: names of what lies beside the files and may hold data.
     """
     lost = without_rows(flawed, stores)
     quarantined = quarantine[c.FILE].value_counts()
@@ -112,6 +114,7 @@ def row_balance(
         "quarantined_by_reason": by_reason(quarantine),
         "without_usable_rows": {"stores": len(lost), "first": first(lost)},
         "files": details,
+        "not_read": list(not_read),
         "first_date": panel[c.DATE].min().date().isoformat(),
         "last_date": panel[c.DATE].max().date().isoformat(),
         "stores": len(stores),

@@ -26,6 +26,11 @@ VIEW = "{view}"  # stands for the name of a file's view in a query
 SPECIAL = re.compile(r"[*?\[\ud800-\udfff]")
 
 
+def shown_name(path: Path) -> str:
+    """A file's name; bytes outside of UTF-8 are escaped."""
+    return os.fsencode(path.name).decode("utf-8", "backslashreplace")
+
+
 class Form(NamedTuple):
     """How the files are written."""
 
@@ -205,7 +210,7 @@ class Engine:
         Raises:
             InputError: it cannot be read, or is not of this form.
         """
-        name = os.fsencode(path.name).decode("utf-8", "backslashreplace")
+        name = shown_name(path)
         source, damaged = self.plain(path, form.encoding)
         header = csv_records.read_header(source, *form, name)
         width, positions = len(header), columns(header, name)

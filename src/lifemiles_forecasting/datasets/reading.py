@@ -43,12 +43,14 @@ class Reading(ABC):
         files: what was read, by name.
         rows: `record` (rising with file and line), `file` and the typed columns of all files, in
             the engine that has classified them.
+        not_read: what lies beside the files and may hold data; names, of folders with a `/`.
         parts: into which its activity numbers are to be parted for them to be compared within the
             engine's memory; an engine that needs no help has one.
     """
 
     files: Sequence[Source]
     rows: ir.Table
+    not_read: Sequence[str] = ()
     parts: int = 1
 
     @abstractmethod

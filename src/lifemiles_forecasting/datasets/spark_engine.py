@@ -93,11 +93,17 @@ class SparkReading(Reading):
     """The files of a folder as rows of Spark."""
 
     def __init__(
-        self, cluster: Cluster, files: list[SparkFile], form: Form, classify: Classify
+        self,
+        cluster: Cluster,
+        files: list[SparkFile],
+        form: Form,
+        classify: Classify,
+        not_read: Sequence[str],
     ) -> None:
         import ibis
 
         self._cluster, self._form, self.files = cluster, form, files
+        self.not_read = not_read
         alike: dict[tuple[str, ...], list[Path]] = {}
         for file in files:
             alike.setdefault(file.known, []).append(file.parquet)
@@ -203,7 +209,7 @@ class SparkFiles(TransactionFiles):
         for error in found:
             if isinstance(error, InputError):
                 raise error
-        return SparkReading(cluster, files, form, classify)
+        return SparkReading(cluster, files, form, classify, self.not_read())
 
 
 class SparkFilesDataset(TransactionFilesDataset):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,11 +12,14 @@ from kedro.io import AbstractDataset, DatasetError
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.errors import InputError
 from lifemiles_forecasting.core.transactions import RECORD, flawed_rows
-from lifemiles_forecasting.datasets.engine import PER_FILE, Engine, FileRows, Form
+from lifemiles_forecasting.core.unread import may_be_data
+from lifemiles_forecasting.datasets.engine import PER_FILE, Engine, FileRows, Form, shown_name
 from lifemiles_forecasting.datasets.quarantine import file_quarantine, line_numbers, raw_values
 from lifemiles_forecasting.datasets.reading import Classify, Columns, Reading, Step
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import ibis.expr.types as ir
     import pandas as pd
 
@@ -26,10 +30,10 @@ BYTES_PER_NUMBER = 120
 class FilesReading(Reading):
     """The files of a folder in the embedded database."""
 
-    def __init__(self, engine: Engine, files: list[FileRows]) -> None:
+    def __init__(self, engine: Engine, files: list[FileRows], not_read: Sequence[str]) -> None:
         import ibis
 
-        self._engine, self.files = engine, files
+        self._engine, self.files, self.not_read = engine, files, not_read
         needed = BYTES_PER_NUMBER * sum(file.rows for file in files)
         self.parts = max(1, ceil(needed / engine.memory()))
         self.rows = ibis.union(
@@ -72,7 +76,7 @@ class TransactionFiles:
     """A folder of CSV files, not looked into yet.
 
     Args:
-        folder: where `*.csv` and `*.csv.gz` are; other files and sub-folders do not matter.
+        folder: where `*.csv` and `*.csv.gz` are; other files and sub-folders are not read.
         memory_limit: of the database that reads them, such as `1200MB`.
     """
 
@@ -100,6 +104,15 @@ class TransactionFiles:
             raise InputError(f"no .csv or .csv.gz file in {self.folder}", "at least one", hint)
         return paths
 
+    def not_read(self) -> list[str]:
+        """What else may hold data: other files, and folders with a `/` behind their names."""
+        others = (path for path in sorted(self.folder.iterdir()) if not _is_csv(path))
+        return [
+            shown_name(path) + "/" * path.is_dir()
+            for path in others
+            if may_be_data(path.name) and (not path.is_dir() or _holds_data(path))
+        ]
+
     def read(
         self, separator: str, encoding: str, columns: Columns, classify: Classify
     ) -> FilesReading:
@@ -116,13 +129,30 @@ class TransactionFiles:
         """
         paths, form = self.paths(), Form(separator, encoding)
         engine = Engine(self._memory_limit)
-        return FilesReading(engine, [engine.read(path, form, columns, classify) for path in paths])
+        files = [engine.read(path, form, columns, classify) for path in paths]
+        return FilesReading(engine, files, self.not_read())
 
 
 def _is_csv(path: Path) -> bool:
     name = path.name.lower()
     there = path.is_file() or (path.is_symlink() and not path.exists())
     return there and not name.startswith(".") and name.endswith((".csv", ".csv.gz"))
+
+
+def _holds_data(folder: Path) -> bool:
+    """Whether a file in it may be data; one that cannot be looked into may hold some, too."""
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    try:
+        for _, folders, files in os.walk(folder, onerror=refuse):
+            folders[:] = filter(may_be_data, folders)
+            if any(map(may_be_data, files)):
+                return True
+    except OSError:
+        return True
+    return False
 
 
 class TransactionFilesDataset(AbstractDataset[None, TransactionFiles]):

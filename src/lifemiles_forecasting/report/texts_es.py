@@ -131,6 +131,8 @@ TEXTS = {
     "stage_pooled models": "modelos comunes",
     "stage_local models": "modelos propios",
     "stage_panel": "panel",
+    "stage_files": "archivos",
+    "warning_not_read": "está junto a los archivos de transacciones y no se leyó",
     "warning_few_stores_at_the_end": "solo tantas tiendas tienen filas en estos últimos días",
     "warning_days_without_any_row": "sin filas en estos días; tantas tiendas tienen antes",
     "warning_stores_without_usable_rows": "sin filas útiles: tiendas que solo están en cuarentena",

@@ -23,6 +23,10 @@ DOUBTFUL = (
     "decimals, as configured. If %r parts thousands there, set data_processing.thousands to it and "
     "data_processing.decimal to the other sign."
 )
+NOT_READ = (
+    "Not read: %s. A run reads the .csv and .csv.gz files of the folder itself, no others: if "
+    "these are transactions too, bring them there in that form."
+)
 EDGES = {
     "few_stores_at_the_end": "%s: only %s stores have rows on these last days; for all others they "
     "are days without a sale. Add the files that are missing, correct dates that are wrong, or end "
@@ -56,8 +60,10 @@ def read_transactions(
     Raises:
         InputError: a file cannot be read, or has not the columns that the target needs.
     """
+    from lifemiles_forecasting.core import unread
     from lifemiles_forecasting.core.file_checks import doubtful_amount
     from lifemiles_forecasting.core.headers import resolve_columns
+    from lifemiles_forecasting.core.names import printable
     from lifemiles_forecasting.core.transactions import classify, settle
 
     settings = parse(DataSettings, data_processing)
@@ -69,6 +75,8 @@ def read_transactions(
         columns=partial(resolve_columns, settings=settings, target=target),
         classify=partial(classify, settings=settings, target=target, as_of=limit, today=today),
     )
+    for notice in unread.notices(reading.not_read):
+        logger.warning(NOT_READ, printable(notice.subject))
     for file in reading.files:
         if amount := doubtful_amount(file.first.get(target, []), settings.decimal):
             logger.warning(DOUBTFUL, file.name, amount, settings.decimal)
@@ -143,9 +151,7 @@ def balance_rows(
     quarantine: pd.DataFrame,
     panel: pd.DataFrame,
     stores: pd.DataFrame,
-    *,
-    target: str,
-    as_of: Any,
+    **asked: Any,
 ) -> dict[str, Any]:
     """What became of the raw rows, for the log and the report, and what was asked of them."""
     from lifemiles_forecasting.core import edges
@@ -153,7 +159,7 @@ def balance_rows(
     from lifemiles_forecasting.core.store_codes import flawed_codes
 
     flawed = flawed_codes(transactions.rows, rejected).to_pandas()
-    balance = row_balance(row_counts, quarantine, panel, stores, flawed)
+    balance = row_balance(row_counts, quarantine, panel, stores, flawed, transactions.not_read)
     logger.info(
         "Rows: %s in = %s used + %s quarantined; %s after as_of. %s stores, %s to %s.",
         *(f"{balance[f'rows_{name}']:,}" for name in ("in", "used", "quarantined", "after_as_of")),
@@ -166,8 +172,8 @@ def balance_rows(
     for notice in edges.notices(panel):
         logger.warning(EDGES[notice.warning], notice.subject, notice.stores)
     # with rows after it, as_of is only a day without any
-    if as_of is not None and not balance["rows_after_as_of"]:
+    if (as_of := asked["as_of"]) is not None and not balance["rows_after_as_of"]:
         last = date.fromisoformat(balance["last_date"])
         if date.fromisoformat(str(as_of)) > last:
             logger.warning(LATE_AS_OF, as_of, last)
-    return balance | {"target": target, "as_of": as_of}
+    return balance | asked

@@ -89,7 +89,14 @@ def collect_warnings(
     row_balance: dict[str, Any],
 ) -> pd.DataFrame:
     """The ledger of what was noticed and is no failure."""
-    from lifemiles_forecasting.core import backtest, edges, event_days, notices, store_codes
+    from lifemiles_forecasting.core import (
+        backtest,
+        edges,
+        event_days,
+        notices,
+        store_codes,
+        unread,
+    )
     from lifemiles_forecasting.core.names import printable
 
     found = [
@@ -101,7 +108,9 @@ def collect_warnings(
     for notice in found:
         said = (notice.stage, printable(notice.subject), notice.warning, notice.stores)
         logger.warning("Warning in %s: %s, %s; stores: %s", *said)
-    return notices.to_frame([*edges.notices(panel), *found])  # told when the panel was made
+    not_read = row_balance.get("not_read", [])  # balances of earlier versions do not have it
+    before = [*unread.notices(not_read), *edges.notices(panel)]  # told when they were found
+    return notices.to_frame([*before, *found])
 
 
 def run_backtest(study: Study) -> tuple[Backtest, pd.DataFrame, pd.DataFrame]:
