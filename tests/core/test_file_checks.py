@@ -17,17 +17,22 @@ from lifemiles_forecasting.core import transactions as t
 from lifemiles_forecasting.core.config import DataSettings
 from lifemiles_forecasting.core.errors import InputError
 
-COLUMNS = {"process_date": ("Process Date",), "activity_id": ("Number",)}
+COLUMNS = {
+    "process_date": ("Process Date",),
+    "activity_id": ("Number",),
+    "billings": ("Billings",),
+}
 
 
 def quarantine(*rows: tuple[str, int, str, str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["file", "line", "reason", "raw"])
 
 
-def forms(rows_in: int, bad: int, reason: str, share: float = 0.05) -> None:
+def forms(rows_in: int, bad: int, reason: str, share: float = 0.05, amount: str = "") -> None:
     files = [{"file": "a.csv", "rows_in": rows_in}, {"file": "b.csv", "rows_in": 1000}]
-    rows = [("a.csv", i + 2, reason, "") for i in range(bad)]
-    file_checks.check_forms(files, quarantine(*rows), share, "q.parquet")
+    rows = [("a.csv", i + 2, reason, json.dumps({"BILLINGS": amount})) for i in range(bad)]
+    configured = DataSettings(columns=COLUMNS, max_quarantined_share=share)
+    file_checks.check_forms(files, quarantine(*rows), configured, "billings", "q.parquet")
 
 
 @pytest.mark.parametrize(("reason", "parameter"), file_checks.FORMS.items())
@@ -38,6 +43,24 @@ def test_input_error_when_most_of_a_file_is_in_another_form(reason, parameter):
     )
     with pytest.raises(InputError, match=message):
         forms(10, 6, reason)
+
+
+@pytest.mark.parametrize(
+    ("amount", "message"),
+    [
+        ("1,5", r"as data_processing\.decimal says.*; set data_processing\.decimal to the form"),
+        ("12,345.60", r"as data_processing\.thousands says.*; set data_processing\.thousands to "),
+        ("1.234,50", r"as data_processing\.decimal and data_processing\.thousands say\. "),
+        ("12,345", r"as data_processing\.decimal or data_processing\.thousands says\. "),
+        ("twelve", r"as data_processing\.decimal or data_processing\.thousands says\. "),
+        ("$12.34", r"expected amounts without a currency sign\. .*; remove the currency signs fr"),
+        ("€ 9 345.60", r"data_processing\.thousands says, and amounts without a currency sign\."),
+    ],
+)
+def test_input_error_names_what_would_read_the_amounts(amount, message):
+    with pytest.raises(InputError, match=message) as caught:
+        forms(10, 6, t.NOT_A_NUMBER, amount=amount)
+    assert amount not in str(caught.value)  # another column may have been taken for it
 
 
 def test_no_error_for_half_of_a_file_a_tiny_file_or_what_the_share_allows():

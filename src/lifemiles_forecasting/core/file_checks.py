@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from lifemiles_forecasting.core import columns as c
+from lifemiles_forecasting.core.amount_forms import advice
 from lifemiles_forecasting.core.config import DataSettings
 from lifemiles_forecasting.core.errors import InputError
 from lifemiles_forecasting.core.names import plain
@@ -38,8 +39,9 @@ FORMS = {
     UNREADABLE: "separator",
     WRONG_ENCODING: "encoding",
     BAD_DATE: "date_order",
-    NOT_A_NUMBER: "decimal",
 }
+AMOUNTS = {"billings": ("billings", "miles", "mile_price")}  # columns of a target, if not its own
+LOOKED_AT = 1_000  # amounts of a file that cannot be read
 MOST = 0.5  # share of a file's rows
 FEWEST_ROWS = 10  # with fewer, one odd row would be a large share of a file
 FEWEST_DAYS = 10  # equal store-days in two files; fewer may be chance
@@ -67,31 +69,69 @@ def doubtful_amount(texts: Sequence[str], decimal: str) -> str | None:
 
 
 def check_forms(
-    files: Sequence[Mapping[str, Any]], quarantine: pd.DataFrame, max_share: float, where: str
+    files: Sequence[Mapping[str, Any]],
+    quarantine: pd.DataFrame,
+    settings: DataSettings,
+    target: str,
+    where: str,
 ) -> None:
     """Stop when most of a file cannot be used for one reason that lies in its form.
 
     Args:
         files: what was counted when the files were read.
         quarantine: the rows as they were saved.
-        max_share: `data_processing.max_quarantined_share`; counts where it is above MOST.
+        settings: `max_quarantined_share` counts where it is above MOST.
+        target: whose amounts are looked at where they are the reason.
         where: the file of the quarantine, for the message.
 
     Raises:
         InputError: a file in another form than the configured one.
     """
-    found = quarantine[quarantine[c.REASON].isin(list(FORMS))]
+    found = quarantine[quarantine[c.REASON].isin([*FORMS, NOT_A_NUMBER])]
     counts = found.groupby([c.FILE, c.REASON])[c.LINE].agg(["size", "min"])
     rows_in = {counted["file"]: counted["rows_in"] for counted in files}
     for (file, reason), rows, line in counts.itertuples():
-        if rows_in[file] >= FEWEST_ROWS and rows > max(MOST, max_share) * rows_in[file]:
+        most = max(MOST, settings.max_quarantined_share)
+        if rows_in[file] >= FEWEST_ROWS and rows > most * rows_in[file]:
+            if reason == NOT_A_NUMBER:
+                bad = found[(found[c.FILE] == file) & (found[c.REASON] == reason)]
+                texts = _amounts(bad[c.RAW].head(LOOKED_AT), settings, target)
+                expected, remedy = _remedy(*advice(texts, settings))
+            else:
+                expected, remedy = _remedy([(FORMS[reason],)], False)
             raise InputError(
                 f"{rows:,} of {rows_in[file]:,} rows in {file} that cannot be used ({reason}), "
                 f"the first in line {line}",
-                f"a file as data_processing.{FORMS[reason]} says",
-                f"See the rows in {where}; set data_processing.{FORMS[reason]} to the form of "
-                "the file, or convert the file.",
+                expected,
+                f"See the rows in {where}; {remedy}.",
             )
+
+
+def _remedy(choices: Sequence[Sequence[str]], signs: bool) -> tuple[str, str]:
+    """What is expected of a file, and what to do; `advice` has the arguments."""
+    named = " or ".join(
+        " and ".join(f"data_processing.{name}" for name in choice) for choice in choices
+    )
+    expected, steps = [], []
+    if named:
+        expected.append(f"a file as {named} {'say' if ' and ' in named else 'says'}")
+        steps.append(f"set {named} to the form of the file, or convert the file")
+    if signs:
+        expected.append("amounts without a currency sign")
+        steps.append("remove the currency signs from the file")
+    return ", and ".join(expected), "; ".join(steps)
+
+
+def _amounts(rows: Iterable[str], settings: DataSettings, target: str) -> list[str]:
+    """The texts of the amounts in some rows of the quarantine."""
+    columns = AMOUNTS.get(target, (target,))
+    accepted = {plain(name) for key in columns for name in settings.columns.get(key, ())}
+    return [
+        text
+        for row in rows
+        for name, text in json.loads(row).items()
+        if plain(name) in accepted and text.strip()
+    ]
 
 
 def _swapped(quarantine: pd.DataFrame, settings: DataSettings) -> Counter[str]:

@@ -96,6 +96,7 @@ def trust_rows(  # noqa: PLR0913, PLR0917 - every run-time parameter is an input
     row_counts: list[dict[str, Any]],
     quarantine: pd.DataFrame,
     data_processing: dict[str, Any],
+    target: str,
     data_root: str,
     job: str = "",
 ) -> ir.Table:
@@ -115,7 +116,7 @@ def trust_rows(  # noqa: PLR0913, PLR0917 - every run-time parameter is an input
     settings = parse(DataSettings, data_processing)
     where = "/".join(filter(None, (data_root, "02_intermediate", job, "quarantine.parquet")))
     check_date_order(transactions.rows, quarantine, settings)
-    check_forms(row_counts, quarantine, settings.max_quarantined_share, where)
+    check_forms(row_counts, quarantine, settings, target, where)
     check_share(row_counts, quarantine, settings.max_quarantined_share, where)
     days = transactions.fetch(exact_days(transactions.rows, rejected), finished_days)
     check_balance(row_counts, quarantine, int(days[TRANSACTIONS].sum().execute()))

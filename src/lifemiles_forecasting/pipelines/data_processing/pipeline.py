@@ -47,6 +47,7 @@ def create_pipeline(job: str = "", **_: Any) -> Pipeline:
                     "row_counts",
                     "quarantine",
                     settings,
+                    "params:target",
                     "params:data_root",
                 ],
                 "store_days",
