@@ -78,7 +78,7 @@ def dated(order: str, fitting: int, swapped: int, written: str) -> None:
             "flaw": 0,
         }
     )
-    raw = json.dumps({"PROCESS DATE": written, "Other": "13/13/2018"})
+    raw = json.dumps({"PROCESS_DATE": written, "Other": "13/13/2018"})
     bad = quarantine(*[("a.csv", i, t.BAD_DATE, raw) for i in range(swapped)])
     configured = DataSettings(columns=COLUMNS, date_order=order)
     file_checks.check_date_order(ibis.memtable(rows), bad, configured)

@@ -202,12 +202,28 @@ def test_names_are_found_without_case_accents_and_spaces():
     assert found == {"partner_code": 0, "store_code": 1, "process_date": 2, "billings": 3}
 
 
+@pytest.mark.parametrize("spelt", ["{}_{}", "{}-{}", " {} _ {}", "_{}__{}_"])
+@pytest.mark.parametrize("case", [str.lower, str.upper, str.title])
+def test_names_of_warehouses_are_found(spelt, case):
+    header = [case(spelt.format(*name.split())) for name in (*HEADER[:3], "Activity Number")]
+    found = resolve_columns([*header, "FACTURACION"], "a.csv", DATA, "billings")
+    expected = ["partner_code", "store_code", "process_date", "activity_id", "billings"]
+    assert found == {name: at for at, name in enumerate(expected)}
+
+
 def test_an_exact_name_wins_over_a_similar_one():
     found = resolve_columns(["FACTURACION", *HEADER], "a.csv", DATA, "billings")
     assert found["billings"] == 4
 
 
 def test_input_error_when_two_columns_are_equally_similar():
+    header = ["Partner_Code", "partner-code", *HEADER[1:]]
+    message = (
+        r"found columns 'Partner_Code' and 'partner-code' in a\.csv; expected one column 'Partner "
+        r"Code'\. Remove one of them, or name the right one in data_processing\.columns\."
+    )
+    with pytest.raises(InputError, match=message):
+        resolve_columns(header, "a.csv", DATA, "billings")
     header = [*HEADER[:3], "FACTURACION", "facturaciòn"]
     with pytest.raises(InputError, match=r"columns 'FACTURACION' and 'facturaciòn' in a\.csv"):
         resolve_columns(header, "a.csv", DATA, "billings")

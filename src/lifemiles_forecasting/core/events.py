@@ -19,7 +19,7 @@ import pandas as pd
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.errors import InputError
 from lifemiles_forecasting.core.headers import SEPARATORS
-from lifemiles_forecasting.core.names import plain
+from lifemiles_forecasting.core.names import heading, plain
 
 REQUIRED = (c.START_DATE, c.END_DATE, c.NAME)
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -104,7 +104,7 @@ def _columns(header: list[str], file: str) -> list[str]:
     known = {name.replace("_", ""): name for name in c.EVENTS}
     found = []
     for name in header:
-        written = plain(name).replace("_", "")
+        written = heading(name)
         if written not in known:
             near = difflib.get_close_matches(written, known, n=1)
             raise InputError(

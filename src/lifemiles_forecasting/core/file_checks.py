@@ -17,7 +17,7 @@ from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.amount_forms import advice
 from lifemiles_forecasting.core.config import DataSettings
 from lifemiles_forecasting.core.errors import InputError
-from lifemiles_forecasting.core.names import plain
+from lifemiles_forecasting.core.names import heading
 from lifemiles_forecasting.core.transactions import (
     ACTIVITY,
     BAD_DATE,
@@ -125,23 +125,23 @@ def _remedy(choices: Sequence[Sequence[str]], signs: bool) -> tuple[str, str]:
 def _amounts(rows: Iterable[str], settings: DataSettings, target: str) -> list[str]:
     """The texts of the amounts in some rows of the quarantine."""
     columns = AMOUNTS.get(target, (target,))
-    accepted = {plain(name) for key in columns for name in settings.columns.get(key, ())}
+    accepted = {heading(name) for key in columns for name in settings.columns.get(key, ())}
     return [
         text
         for row in rows
         for name, text in json.loads(row).items()
-        if plain(name) in accepted and text.strip()
+        if heading(name) in accepted and text.strip()
     ]
 
 
 def _swapped(quarantine: pd.DataFrame, settings: DataSettings) -> Counter[str]:
     """By file, dates that are none in the configured order and are one in the other."""
-    accepted = {plain(name) for name in settings.columns[settings.date_column]}
+    accepted = {heading(name) for name in settings.columns[settings.date_column]}
     found: Counter[str] = Counter()
     bad = quarantine[quarantine[c.REASON] == BAD_DATE]
     for file, raw in zip(bad[c.FILE], bad[c.RAW], strict=True):
         for name, written in json.loads(raw).items():
-            parts = re.search(NUMBERED, written.strip()) if plain(name) in accepted else None
+            parts = re.search(NUMBERED, written.strip()) if heading(name) in accepted else None
             if parts:
                 day, month = (2, 1) if settings.date_order == "dmy" else (1, 2)
                 found[file] += _is_date(parts[3], parts[month], parts[day])

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from lifemiles_forecasting.core.config import DataSettings
 from lifemiles_forecasting.core.errors import InputError
-from lifemiles_forecasting.core.names import plain
+from lifemiles_forecasting.core.names import heading
 
 SEPARATORS = (",", ";", "\t", "|")
 
@@ -17,9 +17,9 @@ def _find(header: Sequence[str], accepted: Sequence[str], file: str) -> int | No
     for name in accepted:
         if name in header:
             return header.index(name)
-    written = [plain(name) for name in header]
+    written = [heading(name) for name in header]
     for name in accepted:
-        hits = [i for i, other in enumerate(written) if other == plain(name)]
+        hits = [i for i, other in enumerate(written) if other == heading(name)]
         if len(hits) > 1:
             raise InputError(
                 f"columns {' and '.join(repr(header[i]) for i in hits)} in {file}",
@@ -48,10 +48,10 @@ def _missing(found: Mapping[str, int], settings: DataSettings, target: str) -> t
 
 def _is_header(header: Sequence[str], settings: DataSettings) -> bool:
     """Whether any accepted name is in a line, whatever separates its cells."""
-    cells = {plain(cell.strip()) for cell in header}
+    cells = {heading(cell.strip()) for cell in header}
     for other in SEPARATORS:
-        cells.update(plain(cell.strip()) for cell in settings.separator.join(header).split(other))
-    return any(plain(name) in cells for names in settings.columns.values() for name in names)
+        cells.update(heading(cell.strip()) for cell in settings.separator.join(header).split(other))
+    return any(heading(name) in cells for names in settings.columns.values() for name in names)
 
 
 def resolve_columns(
@@ -94,7 +94,7 @@ def _missing_column(
     for other in SEPARATORS:
         names = [name.strip() for name in settings.separator.join(header).split(other)]
         found = {
-            k: 0 for k, v in settings.columns.items() if {*map(plain, v)} & {*map(plain, names)}
+            k: 0 for k, v in settings.columns.items() if {*map(heading, v)} & {*map(heading, names)}
         }
         if other != settings.separator and not _missing(found, settings, target):
             hint = f"Its columns are separated by {other!r}: set data_processing.separator to it."

@@ -16,6 +16,15 @@ def plain(name: str) -> str:
     return "".join(x for x in decomposed if not unicodedata.combining(x) and not x.isspace())
 
 
+def heading(name: str) -> str:
+    """A column's name as `plain` has it, and without what stands for its spaces elsewhere.
+
+    >>> heading("Process_Date")
+    'processdate'
+    """
+    return plain(name).replace("_", "").replace("-", "")
+
+
 def printable(text: str) -> str:
     """A text for a terminal or a log, without the line breaks and escape sequences of an id."""
     return "".join(sign if sign.isprintable() else "?" for sign in text)
