@@ -125,9 +125,15 @@ def test_only_a_sample_of_the_stores_decides_on_the_size_of_their_own_models(stu
             assert (sampled <= everyone).all()
 
 
+def known(study, origin):
+    """Closed days and dust floors at an origin."""
+    holidays = study.calendar.holidays()
+    return closed_and_floor(study.series.until(origin + 1), study.horizon, holidays)
+
+
 def test_blend_is_weights_times_candidates_after_the_zero_rule(study, result):
     test = study.windows[-1]
-    closed, floor = closed_and_floor(study.series.until(test + 1), study.horizon)
+    closed, floor = known(study, test)
     slow = np.zeros((10, study.horizon))
     for store in np.flatnonzero(study.attempted_at(test)):
         for k, name in enumerate(study.settings.candidates):
@@ -140,12 +146,12 @@ def test_blend_is_weights_times_candidates_after_the_zero_rule(study, result):
 
 def test_first_window_and_stores_that_are_not_attempted_have_the_base(study, result):
     first = study.windows[0]
-    closed, floor = closed_and_floor(study.series.until(first + 1), study.horizon)
+    closed, floor = known(study, first)
     base = zero_rule.apply(result.y_hat["base", first], closed, floor)
     np.testing.assert_allclose(result.y_hat["blend", first], base)
     for origin in (study.windows[-1], study.last):
         outside = ~study.attempted_at(origin)
-        closed, floor = closed_and_floor(study.series.until(origin + 1), study.horizon)
+        closed, floor = known(study, origin)
         base = zero_rule.apply(result.y_hat["base", origin], closed, floor)
         np.testing.assert_allclose(result.y_hat["blend", origin][outside], base[outside])
 

@@ -101,3 +101,61 @@ def test_dust_floor_waits_for_four_weeks(days, known):
     history = series_of(np.r_[np.full(60 - days, np.nan), np.ones(days)])
     floor = zero_rule.dust_floor(history, np.ones(1))
     assert (floor > 0).tolist() == [known]
+
+
+# --- public holidays
+
+
+def slow_holiday_closure(row, holiday, horizon):
+    """One store: closed if it sold on none, and chance explains that less often than 1 in 100."""
+    last = range(max(0, len(row) - 728), len(row))
+    past = [k for k in last if np.isfinite(row[k])]
+    chance = 1.0
+    for k in past:
+        if not holiday[k]:
+            continue
+        if row[k] > 0:
+            return [False] * horizon
+        same = [row[j] > 0 for j in past if j % 7 == k % 7 and not holiday[j]]
+        chance *= max(1 - (sum(same) / len(same) if same else 0), 0.02)
+    return [chance < 0.01 and bool(holiday[len(row) + h]) for h in range(horizon)]
+
+
+@pytest.mark.parametrize("days", [50, 300, 800])
+def test_closed_holidays_equal_their_slow_form(days):
+    rng = np.random.default_rng(days)
+    holiday = rng.random((40, days + 28)) < 0.03
+    sells = rng.choice([0.05, 0.4, 0.95, 1.0], 40)[:, None]
+    y = np.where(rng.random((40, days)) < sells, 5.0, 0.0)
+    y[:, 6::7] = 0.0  # Sundays say nothing of holidays
+    y[rng.random(40) < 0.7] *= ~holiday[0, :days]
+    holiday[rng.random(40) < 0.8] = holiday[0]
+    y[3, : days // 2] = np.nan
+    found = zero_rule.closed_holidays(series_of(*y), 28, holiday)
+    slow = [slow_holiday_closure(*pair, 28) for pair in zip(y, holiday, strict=True)]
+    np.testing.assert_array_equal(found, slow)
+    assert found.any()
+    assert (found <= holiday[:, days:]).all()
+
+
+@pytest.mark.parametrize(
+    ("rate", "past", "sold", "closed"),
+    [
+        (1.0, 2, 0, True),
+        (1.0, 1, 0, False),  # one holiday alone proves nothing
+        (1.0, 10, 1, False),  # it opens on some
+        (0.3, 10, 0, False),  # chance
+        (0.3, 20, 0, True),
+    ],
+)
+def test_holidays_that_chance_does_not_explain_are_closed(rate, past, sold, closed):
+    days, row = 400, np.zeros(400)
+    for weekday in range(7):  # the rate is the same on each weekday
+        row[weekday::7] = np.arange(len(row[weekday::7])) % 10 < 10 * rate
+    holiday = np.zeros((1, days + 7), bool)
+    holiday[0, np.arange(past) * 19 + 5] = True
+    holiday[0, days + 3] = True
+    row[holiday[0, :days]] = 0
+    row[np.arange(sold) * 19 + 5] = 1
+    found = zero_rule.closed_holidays(series_of(row), 7, holiday)
+    assert found[0].tolist() == [closed and day == 3 for day in range(7)]

@@ -285,7 +285,7 @@ def _weights(study: Study, fits: Fits, y_hat: dict, earlier: tuple[int, ...]) ->
 def _finished(study: Study, y_hat: dict, weights: np.ndarray, origin: int) -> np.ndarray:
     """(S, H) the forecast of an origin."""
     stacked = _stack(y_hat, study.settings.candidates, (origin,))
-    return finish(study.series.until(origin + 1), stacked, weights)
+    return finish(study.series.until(origin + 1), stacked, weights, study.calendar.holidays())
 
 
 def calibrate(study: Study, y_hat: dict, origins: tuple[int, ...]) -> Intervals:

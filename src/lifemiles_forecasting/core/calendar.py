@@ -120,6 +120,10 @@ class Calendar:
         ]
         return countries + ([] if self.events is None else self.events.notices())
 
+    def holidays(self) -> np.ndarray:
+        """(S, D + horizon) bool, public holidays of each store."""
+        return self.features[self.place, :, NAMES.index("holiday")] > 0
+
     def take(self, rows: np.ndarray) -> Calendar:
         """Only these stores."""
         events = None if self.events is None else self.events.take(rows)

@@ -11,7 +11,9 @@ from lifemiles_forecasting.core.series import Series
 from lifemiles_forecasting.core.silence import Silence
 
 
-def finish(history: Series, stacked: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def finish(
+    history: Series, stacked: np.ndarray, weights: np.ndarray, holidays: np.ndarray
+) -> np.ndarray:
     """(S, H) forecast of every store from what is known at the end of its history.
 
     Args:
@@ -19,6 +21,7 @@ def finish(history: Series, stacked: np.ndarray, weights: np.ndarray) -> np.ndar
         stacked: (K, S, H) forecasts of the candidates, target units. One that has no forecast
             (nan) at this very origin hands its weight to the others.
         weights: (S, K).
+        holidays: (S, D + H) bool or longer, public holidays of each store.
 
     Returns:
         Target units, never negative; nan for a store that had not started.
@@ -29,12 +32,16 @@ def finish(history: Series, stacked: np.ndarray, weights: np.ndarray) -> np.ndar
     mass = usable.sum(axis=1, keepdims=True)
     usable = np.divide(usable, mass, out=np.zeros_like(usable), where=mass > 0)
     blended = Silence.of(history, horizon).apply(blend(stacked, usable))
-    forecast = zero_rule.apply(blended, *closed_and_floor(history, horizon))
+    forecast = zero_rule.apply(blended, *closed_and_floor(history, horizon, holidays))
     started = np.isfinite(history.y[:, -1])
     return np.where(started[:, None], forecast, np.nan)
 
 
-def closed_and_floor(history: Series, horizon: int) -> tuple[np.ndarray, np.ndarray]:
+def closed_and_floor(
+    history: Series, horizon: int, holidays: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """What the zero rule knows at the end of a history: (S, H) closed days, (S,) dust floor."""
     level = Spread.of(history).level
-    return zero_rule.closed_days(history, horizon), zero_rule.dust_floor(history, level)
+    closed = zero_rule.closed_days(history, horizon)
+    closed |= zero_rule.closed_holidays(history, horizon, holidays)
+    return closed, zero_rule.dust_floor(history, level)

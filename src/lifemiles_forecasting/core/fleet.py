@@ -114,7 +114,8 @@ class FleetModel:
         ids = series.store_ids
         modelled = set(self.history.store_ids[self.modelled]) & set(ids)
         blended = self.blend(series, events)
-        return forecast_table(series, blended, statuses(modelled, series), self.intervals)
+        status, holidays = statuses(modelled, series), self.holidays_of(series)
+        return forecast_table(series, blended, status, self.intervals, holidays)
 
     def blend(self, series: Series, events: pd.DataFrame | None = None) -> np.ndarray:
         """(S, H) forecast of the stores of `series`, target units; nan for those without weights.
@@ -133,7 +134,7 @@ class FleetModel:
         if usable.any():
             plan = self.events if events is None else events
             candidates = self._candidates(pool, np.nan_to_num(weights), plan)
-            done = finish(pool, candidates, np.nan_to_num(weights))
+            done = finish(pool, candidates, np.nan_to_num(weights), self.holidays_of(pool))
             forecast[members[usable]] = done[usable]
         return forecast
 
@@ -173,6 +174,10 @@ class FleetModel:
                 values = model.predict(X)
                 forecast[store] = to_units(values, at.base[store], float(at.scale[store]))
         return forecast
+
+    def holidays_of(self, series: Series) -> np.ndarray:
+        """(S, D + H) bool, public holidays of each store by the regions that the model has."""
+        return Calendar.of(series, self.horizon, self._holidays()).holidays()
 
     def _holidays(self) -> HolidaySettings:
         return HolidaySettings.model_validate(self.recipe["holidays"])

@@ -9,6 +9,7 @@ from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core import zero_rule
 from lifemiles_forecasting.core.backtest import Backtest, calibrate
 from lifemiles_forecasting.core.base import fit_base
+from lifemiles_forecasting.core.calendar import Calendar
 from lifemiles_forecasting.core.combine import BLEND
 from lifemiles_forecasting.core.finish import closed_and_floor
 from lifemiles_forecasting.core.intervals import NAMES, Intervals, Spread, bounds
@@ -73,25 +74,31 @@ def forecast_all(
     row = pd.Index(everyone.store_ids).get_indexer(study.series.store_ids)
     blended[row] = result.y_hat[BLEND, study.last]
     status = statuses(modelled_stores(study, result), everyone)
-    return forecast_table(everyone, blended, status, intervals)
+    holidays = Calendar.of(everyone, study.horizon, study.settings.holidays).holidays()
+    return forecast_table(everyone, blended, status, intervals, holidays)
 
 
-def with_base(everyone: Series, blended: np.ndarray) -> np.ndarray:
+def with_base(everyone: Series, blended: np.ndarray, holidays: np.ndarray) -> np.ndarray:
     """(S, H) the forecast where there is one, the base (after the same rules) elsewhere.
 
-    The base of a store that never sold is 0, and the others' is made without it.
+    The base of a store that never sold is 0, and the others' is made without it. `holidays` as in
+    `finish`.
     """
     horizon, sold = blended.shape[1], np.flatnonzero(everyone.sold)
     if not len(sold):
         return np.nan_to_num(blended)
     known, base = everyone.take(sold), np.zeros(blended.shape)
     closed_form = Silence.of(known, horizon).apply(fit_base(known, horizon).forecast())
-    base[sold] = zero_rule.apply(closed_form, *closed_and_floor(known, horizon))
+    base[sold] = zero_rule.apply(closed_form, *closed_and_floor(known, horizon, holidays[sold]))
     return np.where(np.isfinite(blended), blended, base)
 
 
 def forecast_table(
-    everyone: Series, blended: np.ndarray, status: np.ndarray, intervals: Intervals
+    everyone: Series,
+    blended: np.ndarray,
+    status: np.ndarray,
+    intervals: Intervals,
+    holidays: np.ndarray,
 ) -> pd.DataFrame:
     """Put the forecasts of an origin together.
 
@@ -100,12 +107,13 @@ def forecast_table(
         blended: (S, H) target units; stores without (nan) get the base.
         status: (S,); dormant stores are forecast to sell nothing.
         intervals: around the forecasts.
+        holidays: (S, D + H) bool, public holidays of each store.
 
     Returns:
         The columns of `columns.FORECASTS`, sorted by store and day.
     """
     horizon, spread = blended.shape[1], Spread.of(everyone)
-    forecast = with_base(everyone, blended)
+    forecast = with_base(everyone, blended, holidays)
     forecast[status == DORMANT] = 0.0
     limits = bounds(forecast, intervals.offsets(forecast, spread))
     count = len(everyone.y)

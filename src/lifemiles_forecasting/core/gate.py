@@ -250,7 +250,7 @@ def compare(new: Tested, other: FleetModel) -> dict[str, float]:
     """
     origin = new.study.windows[-1]
     known = new.everyone.until(origin + 1)
-    theirs = with_base(known, other.blend(known, new.events))
+    theirs = with_base(known, other.blend(known, new.events), other.holidays_of(known))
     row = pd.Index(new.everyone.store_ids).get_indexer(new.study.series.store_ids)
     y, ours = actual(new.study, origin), new.result.y_hat[BLEND, origin]
     used = new.study.attempted & np.isfinite(y).all(axis=1) & np.isfinite(ours).all(axis=1)

@@ -148,7 +148,9 @@ def forecasts(
             for (name, made), values in result.y_hat.items()
             if made == origin
         }
-        closed, floor = closed_and_floor(study.series.until(origin + 1), study.horizon)
+        closed, floor = closed_and_floor(
+            study.series.until(origin + 1), study.horizon, study.calendar.holidays()
+        )
         named |= {"closed days": closed, "dust floor": floor}
         if origin == study.windows[-1]:
             named |= _test_window(study, result, own)

@@ -178,7 +178,9 @@ class _Packer:
         forecast = np.nan_to_num(result.y_hat[BLEND, study.last])
         self.spread = Spread.of(study.series)
         self.offsets = intervals.offsets(forecast, self.spread)
-        self.closed, self.floor = closed_and_floor(study.series, study.horizon)
+        self.closed, self.floor = closed_and_floor(
+            study.series, study.horizon, study.calendar.holidays()
+        )
         self.silence = Silence.of(study.series, study.horizon)
         self.pooled = {
             name: result.fits.by[(name, size), study.last].models.get(-1)

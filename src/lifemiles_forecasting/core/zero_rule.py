@@ -1,4 +1,4 @@
-"""Days on which a store is known not to sell: closed weekdays, dormant stores, dust."""
+"""Days on which a store is known not to sell: closed weekdays and holidays, dormant, dust."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from lifemiles_forecasting.core.series import Series
 
 WEEKS = 8
 CHANCE = 0.01  # a silent weekday is closed when chance would explain it less often than this
+HOLIDAY_DAYS = 728  # in which a store has sold on no public holiday
+LEAST_CHANCE = 0.02  # that any day passes without a sale: one holiday alone proves nothing
 DUST = 0.1  # of the store's level; a smaller forecast of a regular store is 0
 REGULAR_SHARE = 0.9  # a store that sells on so many of its open days never sells dust
 MIN_DAYS = 28  # of fewer days nobody can tell which weekdays are closed
@@ -28,6 +30,29 @@ def closed_days(history: Series, horizon: int) -> np.ndarray:
     dormant = silent.all(axis=1)
     closed = silent & (evident | dormant)[:, None]
     return closed[:, np.arange(horizon) % 7]
+
+
+def closed_holidays(history: Series, horizon: int, holidays: np.ndarray) -> np.ndarray:
+    """(S, horizon) bool: public holidays ahead on which the store will not sell.
+
+    It sold on none of the last HOLIDAY_DAYS, and one that sells as often as this one does on the
+    same weekdays would hardly ever show that by chance.
+
+    Args:
+        history: what is known at the origin.
+        horizon: days ahead.
+        holidays: (S, D + horizon) bool or longer, public holidays of each store.
+    """
+    days = len(history.dates)
+    last = slice(max(0, days - HOLIDAY_DAYS), days)
+    y, holiday, weekday = history.y[:, last], holidays[:, last], np.eye(7)[history.weekday()[last]]
+    seen, sold = np.isfinite(y), y > 0
+    usual, sales = (seen & ~holiday) @ weekday, (sold & ~holiday) @ weekday  # (S, 7) days
+    rate = np.divide(sales, usual, out=np.zeros(usual.shape), where=usual > 0)
+    silence = np.log(np.maximum(1.0 - rate @ weekday.T, LEAST_CHANCE))
+    by_chance = np.where(seen & holiday, silence, 0.0).sum(axis=1)
+    closed = ~(sold & holiday).any(axis=1) & (by_chance < np.log(CHANCE))
+    return closed[:, None] & holidays[:, days : days + horizon]
 
 
 def dust_floor(history: Series, level: np.ndarray) -> np.ndarray:
