@@ -11,8 +11,8 @@ from kedro.io import DataCatalog, MemoryDataset
 
 from lifemiles_forecasting import cli
 from lifemiles_forecasting.cli_selection import whole_pipeline
-from lifemiles_forecasting.core.errors import InputError
-from lifemiles_forecasting.pipeline_starts import check_in_memory
+from lifemiles_forecasting.core.errors import ConfigError, InputError
+from lifemiles_forecasting.pipeline_starts import check_in_memory, check_versions
 from lifemiles_forecasting.settings import CONFIG_LOADER_ARGS
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -67,11 +67,6 @@ def asked(monkeypatch):
         ),
         (["--runner=no.such.Runner"], "no runner 'no.such.Runner'; "),
         (
-            ["--load-versions=panel:2020-01-01T00.00.00.000Z"],
-            "--load-versions=panel:2020-01-01T00.00.00.000Z, and the catalog has no versioned "
-            "dataset; expected a run without it. What earlier runs made is in MLflow ",
-        ),
-        (
             ["--tags=reporting", "--nodes=build_study"],
             "no node that --tags and --nodes leave together; expected at least one. ",
         ),
@@ -108,9 +103,20 @@ def catalog():
     return DataCatalog.from_config(loader["catalog"])
 
 
-def test_no_dataset_is_versioned_as_the_error_of_load_versions_says():
-    for file in CONF.rglob("catalog*.yml"):
-        assert "versioned" not in file.read_text("utf-8")
+def test_version_of_a_dataset_that_has_none_is_refused(tmp_path):
+    kept = {"type": "pandas.ParquetDataset", "filepath": str(tmp_path / "panel.parquet")}
+    entries = {"panel": kept, "frozen": {**kept, "versioned": True}}
+    versions = dict.fromkeys(entries, "2020-01-01T00.00.00.000Z")
+    catalog = DataCatalog.from_config(entries, load_versions=versions)
+    check_versions(catalog, {"frozen": versions["frozen"]})
+    check_versions(catalog, None)
+    with pytest.raises(ConfigError) as refused:
+        check_versions(catalog, versions)
+    assert str(refused.value) == (
+        "found --load-versions=panel:2020-01-01T00.00.00.000Z, and that dataset is not versioned; "
+        "expected a dataset whose entry in the catalog says `versioned: true`. What earlier runs "
+        "made is in MLflow (`kedro explore`); as_of replays earlier data"
+    )
 
 
 @pytest.mark.parametrize(

@@ -20,12 +20,7 @@ from lifemiles_forecasting.cli_lost_store import go_on_without_store
 from lifemiles_forecasting.cli_models import models
 from lifemiles_forecasting.cli_parameters import run_parameters
 from lifemiles_forecasting.cli_paths import ProjectPath
-from lifemiles_forecasting.cli_selection import (
-    FILTERS,
-    check_runner,
-    check_selection,
-    check_versions,
-)
+from lifemiles_forecasting.cli_selection import FILTERS, check_runner, check_selection
 from lifemiles_forecasting.cli_serve import serve
 from lifemiles_forecasting.cli_tracking import tracking
 from lifemiles_forecasting.core.errors import ConfigError
@@ -113,7 +108,6 @@ def run(**options: Any) -> Any:
         names = [*options["pipelines"], *filter(None, [options["pipeline"]])]
         check_pipelines(names)
         check_runner(options["runner"])
-        check_versions(options["load_versions"])
         if any(options[option] for option in FILTERS):
             chosen = names or ["__default__"]
             known = node_names(chosen)

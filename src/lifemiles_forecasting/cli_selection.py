@@ -115,21 +115,3 @@ def check_runner(name: str | None) -> None:
             expected,
             "modeling.workers makes processes, for the stores",
         )
-
-
-def check_versions(load_versions: Mapping[str, str]) -> None:
-    """Make sure that no version of a dataset is asked for: the catalog keeps none.
-
-    Args:
-        load_versions: of `--load-versions`, by dataset.
-
-    Raises:
-        ConfigError: one is.
-    """
-    if load_versions:
-        asked = ", ".join(f"{name}:{version}" for name, version in load_versions.items())
-        raise ConfigError(
-            f"--load-versions={asked}, and the catalog has no versioned dataset",
-            "a run without it",
-            "What earlier runs made is in MLflow (`kedro explore`); as_of replays earlier data",
-        )

@@ -125,16 +125,22 @@ class ForecastingHooks:
         """Hold the outputs, let the run be opened, and write the whole configuration to it.
 
         Raises:
-            ConfigError: another run writes to the same folder.
+            ConfigError: another run writes to the same folder, or a version is asked for of a
+                dataset that has none.
             InputError: the pipeline starts from what another one has not left yet, or has left of
                 something else, or from what nodes hand on in memory alone.
             TrackingError: the run's artifacts cannot be placed.
             ClusterError: the run trains on a cluster that cannot be used.
         """
-        from lifemiles_forecasting.pipeline_starts import check_asked, check_in_memory
+        from lifemiles_forecasting.pipeline_starts import (
+            check_asked,
+            check_in_memory,
+            check_versions,
+        )
         from lifemiles_forecasting.tracking.dead_runs import outputs_key, writing_to
 
         check_in_memory(pipeline, catalog, run_params.get("pipeline_names") or ["__default__"])
+        check_versions(catalog, run_params.get("load_versions"))
         check_cluster(pipeline, self._config["modeling.scheduler"])
         folder = self._take_outputs()
         with writing_to(outputs_key(folder)):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lifemiles_forecasting.cli_selection import whole_pipeline
-from lifemiles_forecasting.core.errors import InputError
+from lifemiles_forecasting.core.errors import ConfigError, InputError
 from lifemiles_forecasting.tracking.flat import flatten
 
 if TYPE_CHECKING:
@@ -40,6 +40,25 @@ def check_in_memory(pipeline: Pipeline, catalog: CatalogProtocol, pipelines: Seq
         "a start at nodes whose inputs are in files",
         f"Start earlier: `{command} --from-nodes={','.join(starts)}`" if starts else "",
     )
+
+
+def check_versions(catalog: CatalogProtocol, load_versions: Mapping[str, str] | None) -> None:
+    """Make sure that versions are asked for of datasets that have some: Kedro ignores the others.
+
+    Args:
+        catalog: of the run.
+        load_versions: of `--load-versions`, by dataset.
+
+    Raises:
+        ConfigError: a dataset has none.
+    """
+    for name, version in (load_versions or {}).items():
+        if getattr(catalog.get(name), "_version", None) is None:
+            raise ConfigError(
+                f"--load-versions={name}:{version}, and that dataset is not versioned",
+                "a dataset whose entry in the catalog says `versioned: true`",
+                "What earlier runs made is in MLflow (`kedro explore`); as_of replays earlier data",
+            )
 
 
 def check_asked(
