@@ -129,6 +129,7 @@ NAMES = (
     "x\u200by",
     "\u202e",
 )
+CODES = (*NAMES, "NULL", "null", "None", "NaN", "N/A", r"\N", "NA", "NAN", "nan", "\\n", "NULL1")
 TYPES = ("", "Accrual", " Accrual\xa0", "accrual", "Other")
 
 
@@ -156,13 +157,13 @@ def odd_rows(number: int, seed: int) -> pd.DataFrame:
     def row(record: int) -> dict[str, str | int | None]:
         return {
             "record": record,
-            "partner_code": around(rng.choice(NAMES)),
-            "store_code": around(rng.choice(NAMES)),
+            "partner_code": around(rng.choice(CODES)),
+            "store_code": around(rng.choice(CODES)),
             "process_date": around(day()),
             "billings": around(figures() if rng.random() < 0.8 else ""),
             "miles": around(figures()),
             "mile_price": around(rng.choice(["0.015", "1", figures()])),
-            "activity_id": around(rng.choice(NAMES)),
+            "activity_id": around(rng.choice(CODES)),
             "transaction_type": around(rng.choice(TYPES)),
             "store_name": around(rng.choice(NAMES)),
             "city": around(rng.choice(NAMES)),

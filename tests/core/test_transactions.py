@@ -202,6 +202,20 @@ def test_names_are_found_without_case_accents_and_spaces():
     assert found == {"partner_code": 0, "store_code": 1, "process_date": 2, "billings": 3}
 
 
+@pytest.mark.parametrize("column", ["partner_code", "store_code"])
+def test_a_word_for_nothing_is_no_code_and_similar_ones_are(engine, column):
+    words = ["NULL", "null", "None", "NaN", "N/A", r"\N", " NULL\xa0", "\tN/A "]
+    codes = ["NA", "NAN", "nan", "Null", "N", "NULL 1", "nulls", "0", r"\n"]
+    found = classify(engine, [{column: text, "billings": "1"} for text in words + codes])
+    assert reasons(found) == [t.MISSING_CODE] * len(words) + ["used"] * len(codes)
+    assert found[column].tolist()[len(words) :] == codes
+
+
+def test_a_word_for_nothing_is_no_activity_number(engine):
+    rows = [{"activity_id": word, "billings": "1"} for word in ("NULL", " NaN ", "A")]
+    assert classify(engine, rows)["activity_id"].fillna("").tolist() == ["", "", "A"]
+
+
 @pytest.mark.parametrize("spelt", ["{}_{}", "{}-{}", " {} _ {}", "_{}__{}_"])
 @pytest.mark.parametrize("case", [str.lower, str.upper, str.title])
 def test_names_of_warehouses_are_found(spelt, case):

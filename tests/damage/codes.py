@@ -10,6 +10,7 @@ from lifemiles_forecasting.core.transactions import MISSING_CODE, UNKNOWN_TYPE
 PATHS = ("../x", "A/B", "CON", "NUL", "..", ".", "a\\b", "/etc/passwd", "%2e%2e", "~", "C:", "x\ny")
 FORMULAS = ("'; DROP TABLE x; --", "=1+1", "#1", "a' OR 'a'='a", "%s", "{x}", "${HOME}", "*", "a%b")
 NAMES = ("🛒🏪", "👩‍👩‍👧", "متجر الزهور", "חנות", "店舗", "a\u202eb", "Z̷a̷l̷g̷o̷", "ﬁ", "İı", "\u200bx")
+NOTHING = ("NULL", " null", "None", "NaN\t", "N/A", "\\N")
 WHITE = (" ", "\t", "  ", "\u00a0", "\u2003", "\ufeff", "\u3000", " \u00a0")
 
 
@@ -64,9 +65,9 @@ def white_space_around_codes(draft: Draft) -> None:
 
 
 def missing_codes(draft: Draft) -> None:
-    """Nothing but white space where a code should be: those rows go."""
+    """White space, or a word such as `NULL`, where a code should be: those rows go."""
     sheet = draft.sheet()
-    gone = [{cell: text} for cell in ("partner", "store") for text in ("", *WHITE)]
+    gone = [{cell: text} for cell in ("partner", "store") for text in ("", *WHITE, *NOTHING)]
     sheet.among(60, *[partial(sheet.lose, MISSING_CODE, **cells) for cells in gone])
     sheet.save()
 
