@@ -9,8 +9,9 @@ in ways of their own.
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -96,6 +97,11 @@ def bare(text: ir.StringValue) -> ir.StringValue:
     if _engine(text) == "duckdb":
         return ibis.ifelse(beyond_ascii(text), text.re_replace(OUTER, ""), text.strip())
     return text.re_replace(OUTER, "")
+
+
+def is_one_of(text: ir.StringValue, words: Iterable[str]) -> ir.BooleanValue:
+    """Whether a text is nothing or one of some words, but for outer white space."""
+    return _matches(text, f"^[{WHITE}]*({'|'.join(map(re.escape, words))})?[{WHITE}]*$")
 
 
 def amount(text: ir.StringValue) -> ir.DecimalValue:
