@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import logging
-from datetime import date
 from pathlib import Path
 
 import pandas as pd
@@ -138,7 +137,7 @@ def folder(tmp_path: Path, *rows: str) -> Path:
         ("2017-01-03", False),  # a day without a row, and rows after it
         ("2017-01-04", False),
         ("2017-01-05", True),
-        (date(2030, 1, 1), True),
+        ("2030-01-01", True),
     ],
 )
 def test_as_of_after_the_last_day_of_the_data_is_told(tmp_path, caplog, as_of, warns):

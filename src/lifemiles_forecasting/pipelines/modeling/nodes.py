@@ -182,9 +182,14 @@ def package_store_runs(
     return packaging.store_runs(study, backtest_result, intervals, store_metrics, attempted)
 
 
-def describe_run(parameters: dict[str, Any], run_info: dict[str, str]) -> dict[str, Any]:
-    """Which run made the outputs, and by which parameters: a later report tells of it."""
-    return {"run": run_info, "parameters": parameters}
+def describe_run(
+    backtest_result: Backtest, parameters: dict[str, Any], run_info: dict[str, str]
+) -> dict[str, Any]:
+    """Which run made the outputs, by which parameters and chosen sizes: a later report tells of it.
+
+    It is said once there is a result; a run that fails before leaves what it says of another one.
+    """
+    return {"run": run_info, "parameters": parameters, "sizes": backtest_result.sizes}
 
 
 def package_run_record(  # noqa: PLR0913, PLR0917 - every part of the record is an input of its own

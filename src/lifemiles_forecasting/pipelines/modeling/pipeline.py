@@ -61,6 +61,12 @@ def create_pipeline(**_: object) -> Pipeline:
                 name="describe_fits",
             ),
             Node(
+                nodes.describe_run,
+                inputs=["backtest_result", "parameters", "run_info"],
+                outputs="training_run",
+                name="describe_run",
+            ),
+            Node(
                 nodes.measure_importance,
                 inputs=result,
                 outputs="importance",
@@ -83,12 +89,6 @@ def create_pipeline(**_: object) -> Pipeline:
                 inputs=[*result, "store_metrics", "attempted"],
                 outputs="store_runs",
                 name="package_store_runs",
-            ),
-            Node(
-                nodes.describe_run,
-                inputs=["parameters", "run_info"],
-                outputs="training_run",
-                name="describe_run",
             ),
             Node(
                 nodes.package_run_record,
