@@ -121,3 +121,13 @@ def row_balance(
         "store_days": int((panel[c.TRANSACTIONS] > 0).sum()),
         "data_fingerprint": fingerprint(panel),
     }
+
+
+def ends_before(balance: Mapping[str, Any], as_of: str | None) -> bool:
+    """Whether the data end before `as_of`; with rows after it, it is only a day without any.
+
+    Args:
+        balance: see `row_balance`.
+        as_of: YYYY-MM-DD, or None.
+    """
+    return as_of is not None and not balance["rows_after_as_of"] and as_of > balance["last_date"]

@@ -133,17 +133,17 @@ class FleetModel:
         forecast = np.full((len(series.y), self.horizon), np.nan)
         if usable.any():
             plan = self.events if events is None else events
-            candidates = self._candidates(pool, np.nan_to_num(weights), plan)
-            done = finish(pool, candidates, np.nan_to_num(weights), self.holidays_of(pool))
+            planned = plan, self.event_features
+            calendar = Calendar.of(pool, self.horizon, self._holidays(), *planned)
+            candidates = self._candidates(pool, np.nan_to_num(weights), calendar)
+            done = finish(pool, candidates, np.nan_to_num(weights), calendar.holidays())
             forecast[members[usable]] = done[usable]
         return forecast
 
-    def _candidates(self, pool: Series, weights: np.ndarray, events: pd.DataFrame) -> np.ndarray:
+    def _candidates(self, pool: Series, weights: np.ndarray, calendar: Calendar) -> np.ndarray:
         """(K, S, H) of those that have any weight; nan for the others."""
         names = self.recipe["candidates"]
         out = np.full((len(names), len(pool.y), self.horizon), np.nan)
-        planned = self.event_features
-        calendar = Calendar.of(pool, self.horizon, self._holidays(), events, planned)
         at = features_at(pool, calendar, len(pool.dates) - 1, self.horizon)
         for k, name in enumerate(names):
             if name in CLOSED:

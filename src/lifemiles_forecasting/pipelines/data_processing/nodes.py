@@ -156,7 +156,7 @@ def balance_rows(
 ) -> dict[str, Any]:
     """What became of the raw rows, for the log and the report, and what was asked of them."""
     from lifemiles_forecasting.core import edges
-    from lifemiles_forecasting.core.balance import row_balance
+    from lifemiles_forecasting.core.balance import ends_before, row_balance
     from lifemiles_forecasting.core.store_codes import flawed_codes
 
     flawed = flawed_codes(transactions.rows, rejected).to_pandas()
@@ -172,9 +172,6 @@ def balance_rows(
         logger.warning("Quarantined: %s rows, %s.", f"{rows:,}", reason)
     for notice in edges.notices(panel):
         logger.warning(EDGES[notice.warning], notice.subject, notice.stores)
-    # with rows after it, as_of is only a day without any
-    if (as_of := asked["as_of"]) is not None and not balance["rows_after_as_of"]:
-        last = date.fromisoformat(balance["last_date"])
-        if date.fromisoformat(str(as_of)) > last:
-            logger.warning(LATE_AS_OF, as_of, last)
+    if ends_before(balance, asked["as_of"]):
+        logger.warning(LATE_AS_OF, asked["as_of"], balance["last_date"])
     return balance | asked
