@@ -10,6 +10,8 @@ export DO_NOT_TRACK = 1
 export MLFLOW_DISABLE_TELEMETRY = true
 export KEDRO_DISABLE_TELEMETRY = 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# every command starts Python anew, and would compile our own code each time
+unexport PYTHONDONTWRITEBYTECODE
 
 # bandit's names of what docs/security.md explains line by line; ruff watches over new ones
 EXPLAINED = B310,B404,B603,B606,B608,B704

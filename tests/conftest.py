@@ -154,6 +154,23 @@ def copy_project(empty_store: Path) -> Callable[[Path], Project]:
     return partial(Project.copy_to, store=empty_store)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def settings_are_read_once() -> Iterator[None]:
+    """Kedro reads settings.py at every command, and under pytest's deep stack for a second each."""
+    from kedro.framework.project import settings
+
+    configure, read = type(settings).configure, set()
+
+    def once(self: Any, module: str) -> None:
+        if module not in read:
+            configure(self, module)
+            read.add(module)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(settings), "configure", once)
+        yield
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that start commands come first: at the end there are short ones to share out."""
     items.sort(key=lambda item: item.path.parent != Path(__file__).parent)  # else as they were
@@ -262,14 +279,14 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def fresh_project(tmp_path: Path) -> Iterator[Project]:
-    """A copy without outputs or a store; what a run of this process does to MLflow is undone."""
+def fresh_project(tmp_path: Path, copy_project: Callable[[Path], Project]) -> Iterator[Project]:
+    """A copy without outputs or runs; what a run of this process does to MLflow is undone."""
     import mlflow
 
     before = mlflow.get_tracking_uri()
     folder = tmp_path / "project"
     folder.mkdir()
-    yield Project.copy_to(folder)
+    yield copy_project(folder)
     mlflow.set_tracking_uri(before)
 
 

@@ -3,7 +3,6 @@
 import gzip
 import json
 import os
-import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -20,11 +19,10 @@ MARK = "MEMBER"
 
 
 @pytest.fixture
-def run(fresh_project, few_stores, empty_store, monkeypatch):
+def run(fresh_project, few_stores, monkeypatch):
     """`kedro run` inside this process: the same session, without the seconds of starting Python."""
     for name in ("MLFLOW_TRACKING_URI", *(n for n in os.environ if n.startswith("LIFEMILES_"))):
         monkeypatch.delenv(name, raising=False)
-    shutil.copy(empty_store, fresh_project.folder / "mlflow.db")
 
     def runner(env="quick", pipelines=None, **parameters):
         here = {"modeling.workers": 1, "modeling.store_seconds": None}

@@ -1,6 +1,5 @@
 """Files of conf/ and a store that cannot be used: one error says where, and nothing is tracked."""
 
-import shutil
 import sqlite3
 from contextlib import closing
 
@@ -12,13 +11,13 @@ from lifemiles_forecasting.core.errors import ConfigError, TrackingError
 
 
 @pytest.fixture
-def refused(open_project, fresh_project):
+def refused(open_project, fresh_project, empty_store):
     """The message with which a configuration is refused."""
 
     def message(*arguments, **parameters):
         with pytest.raises(ConfigError) as caught:
             open_project(*arguments, **parameters)
-        assert not (fresh_project.folder / "mlflow.db").exists()
+        assert (fresh_project.folder / "mlflow.db").read_bytes() == empty_store.read_bytes()
         return str(caught.value)
 
     return message
@@ -135,9 +134,8 @@ def test_value_in_the_place_of_a_group(refused, name, text, found):
 
 
 @pytest.fixture
-def older_store(fresh_project, empty_store):
+def older_store(fresh_project):
     """A tracking store of another version of MLflow; gives its address."""
-    shutil.copy(empty_store, fresh_project.folder / "mlflow.db")
     with closing(sqlite3.connect(fresh_project.folder / "mlflow.db")) as database:
         database.execute("UPDATE alembic_version SET version_num = '0a8213491aaa'")
         database.commit()

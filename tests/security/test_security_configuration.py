@@ -20,14 +20,14 @@ CANARY = "the_code_has_run"
 
 
 @pytest.fixture
-def refused(open_project, fresh_project):
+def refused(open_project, fresh_project, empty_store):
     """The message with which a configuration is refused; nothing has run and nothing is tracked."""
 
     def message(*arguments, **parameters):
         with pytest.raises(ConfigError) as caught:
             open_project(*arguments, **parameters)
         assert not (fresh_project.folder / CANARY).exists()
-        assert not (fresh_project.folder / "mlflow.db").exists()
+        assert (fresh_project.folder / "mlflow.db").read_bytes() == empty_store.read_bytes()
         return str(caught.value)
 
     return message
