@@ -46,7 +46,7 @@ SCALE = {  # sections that are functions of one module
 PACKAGES = ("catboost", "duckdb", "kedro", "mlflow", "numpy", "pandas", "scikit-learn")
 
 
-def _section(name: str, folder: Path, fresh: bool) -> str:
+def _section(name: str, folder: Path, fresh: bool, kept: dict[str, str]) -> str:
     if name in ("sample", "structured"):
         import comparison
         import panels
@@ -61,13 +61,13 @@ def _section(name: str, folder: Path, fresh: bool) -> str:
     if name == "report":
         return measure(fresh)
     if name == "tracking":
-        return measure(folder / name, _training_seconds())
+        return measure(folder / name, _training_seconds(kept))
     return measure(folder / name)
 
 
-def _training_seconds() -> float | None:
+def _training_seconds(kept: dict[str, str]) -> float | None:
     """Per store, as `scale` has measured them last."""
-    found = re.search(r"Per store: training ([\d.]+) s", RESULTS.read_text())
+    found = re.search(r"Per store: training ([\d.]+) s", kept.get(TITLES["scale"], ""))
     return float(found[1]) if found else None
 
 
@@ -91,7 +91,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
             command = f"`python benchmarks/run.py {name}`"
-            body = _section(name, Path(folder), asked.fresh)
+            body = _section(name, Path(folder), asked.fresh, kept)
             kept[TITLES[name]] = f"{command}; {_machine()}.\n\n{body}"
             print(f"## {TITLES[name]}\n\n{body}\n")
     ordered = [title for title in TITLES.values() if title in kept]
