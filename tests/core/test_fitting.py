@@ -9,8 +9,9 @@ from lifemiles_forecasting.core import fitting, tasks
 from lifemiles_forecasting.core.candidates.learners import LARGEST_UNIT, LEAST_UNIT
 from lifemiles_forecasting.core.features import MIN_HISTORY
 from lifemiles_forecasting.core.fitting import fit, variants
-from lifemiles_forecasting.core.rows import CLIP, YEARLY, YEARLY_DAYS, collect, features_at
+from lifemiles_forecasting.core.rows import YEARLY, YEARLY_DAYS, collect, features_at
 from lifemiles_forecasting.core.synthetic import generate_series, with_values
+from lifemiles_forecasting.core.tail import CLIP
 from lifemiles_forecasting.core.tasks import Job, without_drift
 
 OWN = (("local_catboost", "small"), ("ridge", "weak"))
@@ -166,7 +167,8 @@ def test_pooled_model_sees_only_rows_that_were_known(study):
     rows, known = study.rows, (study.rows.due <= cutoff) & np.isfinite(study.rows.y)
     np.testing.assert_array_equal(seen["X"], rows.X[known][:, columns])
     base, weight = rows.base[known], rows.weight()[known]
-    away = without_drift(np.minimum(rows.y[known], CLIP) - base, weight, rows.origin[known])
+    target = np.minimum(rows.y[known], CLIP) * rows.tail[known]
+    away = without_drift(target - base, weight, rows.origin[known])
     unit = np.clip(base, LEAST_UNIT, LARGEST_UNIT)
     assert len(np.unique(unit)) > 100
     np.testing.assert_allclose(seen["residual"], away / unit, rtol=1e-5, atol=1e-6)

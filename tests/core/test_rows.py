@@ -67,6 +67,7 @@ def test_rows_hold_what_was_known_and_what_followed(made, calendar, rows):
         at = build(made.series.until(origin + 1), calendar, 14)
         np.testing.assert_array_equal(rows.X[k], at.X[store, due - origin - 1])
         assert rows.scale[k] == pytest.approx(at.scale[store])
+        assert rows.tail[k] == pytest.approx(at.tail[store])
         assert rows.base[k] * rows.scale[k] == pytest.approx(
             at.base[store, due - origin - 1], rel=1e-5
         )

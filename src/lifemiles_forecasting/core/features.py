@@ -13,6 +13,7 @@ from lifemiles_forecasting.core.base import Base, fit_base, fit_level
 from lifemiles_forecasting.core.calendar import Calendar
 from lifemiles_forecasting.core.partners import membership
 from lifemiles_forecasting.core.series import Series
+from lifemiles_forecasting.core.tail import tail_factor
 
 SPANS = (7, 14, 28, 91, 182, 364)
 WEEKS = 26
@@ -33,6 +34,7 @@ class Features:
         names: F names.
         base: (S, H) the base forecast in target units.
         scale: (S,) the store's mean level in target units; 0 for a store without sales.
+        tail: (S,) what targets that are cut are multiplied by, see `core.tail`.
         old: (S,) bool, stores with MIN_HISTORY days: no model is taught by younger ones.
         usable: (S,) bool, those of them with recent sales, to learn from.
     """
@@ -41,6 +43,7 @@ class Features:
     names: tuple[str, ...]
     base: np.ndarray
     scale: np.ndarray
+    tail: np.ndarray
     old: np.ndarray
     usable: np.ndarray
 
@@ -238,4 +241,5 @@ def build(history: Series, calendar: Calendar, horizon: int) -> Features:
     for k, values in enumerate(blocks.values()):
         X[:, :, k] = values
     old = old_enough(history.y)
-    return Features(X, tuple(blocks), base.forecast(), scale, old, old & _alive(y, scale))
+    tail, usable = tail_factor(y, history.partner), old & _alive(y, scale)
+    return Features(X, tuple(blocks), base.forecast(), scale, tail, old, usable)

@@ -146,6 +146,7 @@ def _store_tasks(study: Study, at: Mapping[int, Features], stores: np.ndarray) -
                 str(study.series.store_ids[store]),
                 rows.X[own],
                 rows.y[own],
+                rows.tail[own],
                 rows.base[own],
                 rows.due[own],
                 seen,

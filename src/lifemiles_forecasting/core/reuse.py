@@ -160,7 +160,7 @@ class Reuse:
             for cutoff, (X, base, scale) in task.at.items()
             if cutoff in {job.cutoff for job in seen}
         }
-        return digest(self._own, task.X[:, used], task.y, task.base, task.due, ahead)
+        return digest(self._own, task.X[:, used], task.y, task.tail, task.base, task.due, ahead)
 
     def find(self, key: str, unpack: Callable[..., T], *args: Any) -> T | None:
         """What was kept under a key, unless everything is to be trained anew."""

@@ -9,8 +9,8 @@ import numpy as np
 from lifemiles_forecasting.core.calendar import Calendar
 from lifemiles_forecasting.core.features import MIN_HISTORY, Features, build
 from lifemiles_forecasting.core.series import Series
+from lifemiles_forecasting.core.tail import noise_weight
 
-CLIP = 6.0  # times the store's scale; a target beyond it would drag every store of the pool
 LONG_HISTORY = 400  # days; below it origins lie closer together
 WEEK = 7
 MOST_ROWS = 4_000_000  # 0.8 GB of features; 10,000 stores over 900 days would make 17 million
@@ -27,6 +27,7 @@ class Rows:
         y: (N,) float32 target / scale; nan where the day lies beyond the data.
         base: (N,) float32 base forecast / scale.
         scale: (N,) float32 the store's scale at the origin, target units.
+        tail: (N,) float32 factor of the target when it is cut, as known at the origin.
         store: (N,) int32 row of the series.
         origin: (N,) int32 column of the last day that the features saw.
         due: (N,) int32 column of the day that is forecast: a fit at cutoff c may use due <= c.
@@ -38,6 +39,7 @@ class Rows:
     y: np.ndarray
     base: np.ndarray
     scale: np.ndarray
+    tail: np.ndarray
     store: np.ndarray
     origin: np.ndarray
     due: np.ndarray
@@ -45,9 +47,9 @@ class Rows:
     names: tuple[str, ...]
 
     def weight(self) -> np.ndarray:
-        """(N,) noisier stores count less: 1 / (0.1 + squared coefficient of variation)."""
+        """(N,) noisier stores count less."""
         variation = np.nan_to_num(self.X[:, self.names.index("variation")], nan=3.0)
-        return 1.0 / (0.1 + variation**2)
+        return noise_weight(variation)
 
 
 def training_origins(days: int, step: int | None, horizon: int = WEEK) -> list[int]:
@@ -121,6 +123,7 @@ def collect(
                 (_known(series, origin, horizon)[usable] / scale)[kept],
                 (at.base[usable] / scale)[kept],
                 np.broadcast_to(scale, kept.shape)[kept],
+                np.broadcast_to(at.tail[usable, None], kept.shape)[kept],
                 np.broadcast_to(usable[:, None], kept.shape)[kept],
                 np.full(kept.sum(), origin),
                 due[kept],
@@ -128,7 +131,7 @@ def collect(
         )
     if not parts:
         return _empty(series, calendar, horizon)
-    X, y, base, scale, store, made, due = (
+    X, y, base, scale, tail, store, made, due = (
         np.concatenate(column) for column in zip(*parts, strict=True)
     )
     order = np.argsort(store, kind="stable")
@@ -137,6 +140,7 @@ def collect(
         y=y[order].astype(np.float32),
         base=base[order].astype(np.float32),
         scale=scale[order].astype(np.float32),
+        tail=tail[order].astype(np.float32),
         store=store[order].astype(np.int32),
         origin=made[order].astype(np.int32),
         due=due[order].astype(np.int32),
@@ -151,4 +155,4 @@ def _empty(series: Series, calendar: Calendar, horizon: int) -> Rows:
     index = np.zeros(0, np.int32)
     bounds = np.zeros(len(series.y) + 1, int)
     X = np.zeros((0, len(names)), np.float32)
-    return Rows(X, none, none, none, index, index, index, bounds, names)
+    return Rows(X, none, none, none, none, index, index, index, bounds, names)

@@ -90,7 +90,8 @@ def pooled_model(rows: Rows, job: Job, sample: tuple[int, int]) -> Model | None:
         known = np.sort(np.random.default_rng(seed).choice(known, most, replace=False))
     if len(known) < MIN_LOCAL_ROWS:
         return None
-    residual, weight = residual_of(rows.y[known], rows.base[known]), rows.weight()[known]
+    residual = residual_of(rows.y[known], rows.tail[known], rows.base[known])
+    weight = rows.weight()[known]
     if job.cutoff < YEARLY_DAYS:
         residual = without_drift(residual, weight, rows.origin[known])
     unit = unit_of(rows.base[known])
@@ -157,6 +158,7 @@ class StoreTask:
     store_id: str
     X: np.ndarray
     y: np.ndarray
+    tail: np.ndarray
     base: np.ndarray
     due: np.ndarray
     at: Mapping[int, tuple[np.ndarray, np.ndarray, float]]  # X (H, F), base (H,), scale
@@ -195,7 +197,8 @@ def fit_store(task: StoreTask, jobs: Sequence[Job]) -> dict[tuple[Variant, int],
             continue
         start = time.perf_counter()
         X = task.X[np.ix_(known, job.columns)]
-        model = job.method.fit(X, residual_of(task.y[known], task.base[known]), None)
+        residual = residual_of(task.y[known], task.tail[known], task.base[known])
+        model = job.method.fit(X, residual, None)
         ahead, base, scale = task.at[job.cutoff]
         forecast = to_units(model.predict(ahead[:, job.columns]), base, scale)
         if not np.isfinite(forecast).all():

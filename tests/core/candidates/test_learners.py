@@ -21,7 +21,7 @@ from lifemiles_forecasting.core.candidates.learners import (
     unit_of,
 )
 from lifemiles_forecasting.core.config import CatBoostSettings
-from lifemiles_forecasting.core.rows import CLIP
+from lifemiles_forecasting.core.tail import CLIP
 
 NAMES = ("a", "b", "c", "d")
 SIZE = CatBoostSettings(iterations=10, depth=2, learning_rate=0.3)
@@ -132,8 +132,10 @@ def test_ridge_file_is_plain_json(data):
 
 def test_residual_and_back():
     y, base = np.array([0.5, 2 * CLIP]), np.array([1.0, 1.0])
-    residual = residual_of(y, base)
+    residual = residual_of(y, np.ones(2), base)
     np.testing.assert_allclose(residual, [-0.5, CLIP - 1])
+    lifted = residual_of(y, np.array([1.0, 1.25]), base)
+    np.testing.assert_allclose(lifted, [-0.5, 1.25 * CLIP - 1])
     np.testing.assert_allclose(to_units(residual, 10 * base, 10.0), [5, 10 * CLIP])
     np.testing.assert_array_equal(to_units(np.array([-3.0]), np.array([10.0]), 10.0), [0.0])
 
@@ -144,7 +146,7 @@ def test_residual_in_units_of_the_base_gives_the_target_back(base, y, scale):
     unit = unit_of(np.array([base]))
     assert LEAST_UNIT <= unit[0] <= LARGEST_UNIT
     assert unit[0] == sorted([LEAST_UNIT, base, LARGEST_UNIT])[1]
-    taught = residual_of(np.array([y]), np.array([base])) / unit
+    taught = residual_of(np.array([y]), np.ones(1), np.array([base])) / unit
     back = to_units(taught * unit, np.array([base]) * scale, scale)
     near = 1e-12 * scale * max(abs(base), 1.0)
     np.testing.assert_allclose(back, [y * scale], rtol=1e-12, atol=near)
@@ -152,7 +154,7 @@ def test_residual_in_units_of_the_base_gives_the_target_back(base, y, scale):
 
 def test_a_strong_and_a_weak_day_with_the_same_lift_teach_the_same():
     base = np.array([0.5, 1.0, 3.0])
-    np.testing.assert_allclose(residual_of(1.4 * base, base) / unit_of(base), 0.4)
+    np.testing.assert_allclose(residual_of(1.4 * base, np.ones(3), base) / unit_of(base), 0.4)
 
 
 def test_columns_of_own_and_pooled_models():

@@ -29,9 +29,10 @@ from lifemiles_forecasting.core.candidates.recursive import (
 from lifemiles_forecasting.core.closures import mask_closures
 from lifemiles_forecasting.core.config import CatBoostSettings
 from lifemiles_forecasting.core.features import DEAD_SHARE, MIN_HISTORY
-from lifemiles_forecasting.core.rows import CLIP, YEARLY, YEARLY_DAYS
+from lifemiles_forecasting.core.rows import YEARLY, YEARLY_DAYS
 from lifemiles_forecasting.core.series import Series
 from lifemiles_forecasting.core.synthetic import generate_series, with_values
+from lifemiles_forecasting.core.tail import CLIP
 
 HORIZON = 28
 ALL = 10**9  # rows: no cap
@@ -71,6 +72,7 @@ def rescaled(steps, like):
         y=steps.y * ratio,
         target=steps.target * ratio,
         scale=like.scale,
+        tail=like.tail,
         profile=like.profile,
         traits=like.traits,
     )
@@ -269,7 +271,8 @@ def test_a_row_for_every_living_store_and_open_day(noisy, steps, wanted):
     sold = noisy.series.y[store, day] / steps.scale[store]
     profile = fit_profile(noisy.series)  # has a slow form of its own, see test_base
     base, unit = slow_base(level, profile[store, noisy.series.weekday()[day]])
-    np.testing.assert_allclose(residual * unit, np.minimum(sold, CLIP) - base, atol=1e-5)
+    target = np.minimum(sold, CLIP) * steps.tail[store]
+    np.testing.assert_allclose(residual * unit, target - base, atol=1e-5)
     # a squared error in these units, so weighted, is the squared error in units of the scale
     np.testing.assert_allclose(weight, unit**2, rtol=1e-5)
     assert not ((store == 0) & (day >= 100) & (day < 130)).any()
@@ -286,7 +289,8 @@ def test_clipped_target_is_in_units_of_the_scale(noisy):
     steps = steps_of(series_like(noisy, y))
     X, residual, _ = rows_of(steps)
     base, unit = base_of(steps, X)
-    assert (base + residual * unit).max() == pytest.approx(CLIP, rel=1e-6)
+    assert (base + residual * unit).max() == pytest.approx(CLIP * steps.tail[1], rel=1e-6)
+    assert steps.tail[1] > 1
 
 
 def test_residual_is_measured_in_the_base_of_the_day_within_bounds(noisy):
@@ -334,7 +338,7 @@ def test_a_row_is_the_step_of_a_history_that_ends_the_day_before(noisy, steps, w
     ids=["noise", "flat"],
 )
 def test_no_row_reads_a_later_day(noisy, steps, wanted, change):
-    """What comes after a row moves scales and traits at the cutoff, and nothing else.
+    """What comes after a row moves scales, tails and traits at the cutoff, and nothing else.
 
     (And would make a closure of the zeros before it: see above. The silent store stays silent.)
     """

@@ -1,7 +1,8 @@
 """Learners of the residual on the base: each fits rows and predicts rows.
 
-All of them learn min(y, CLIP) - base in units of the store's scale, those of all stores divided by
-`unit_of`; the forecast adds the base back, multiplies by the scale and is cut at zero.
+All of them learn the target (cut, see `core.tail`) minus the base in units of the store's scale,
+those of all stores divided by `unit_of`; the forecast adds the base back, multiplies by the scale
+and is cut at zero.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from lifemiles_forecasting.core.config import CatBoostSettings
 from lifemiles_forecasting.core.errors import InputError
 from lifemiles_forecasting.core.event_days import EVENT_PREFIX
 from lifemiles_forecasting.core.features import POOLED_PREFIX, TRAIT_PREFIX
-from lifemiles_forecasting.core.rows import CLIP, YEARLY
+from lifemiles_forecasting.core.rows import YEARLY
+from lifemiles_forecasting.core.tail import taught
 
 if TYPE_CHECKING:
     from catboost import CatBoostRegressor
@@ -50,9 +52,9 @@ class Learner(Protocol):
         """Learn from (N, F) rows, (N,) residuals and optional (N,) weights."""
 
 
-def residual_of(y: np.ndarray, base: np.ndarray) -> np.ndarray:
-    """What a learner is taught: the clipped target minus the base, in units of the scale."""
-    return np.minimum(y, CLIP) - base
+def residual_of(y: np.ndarray, tail: np.ndarray, base: np.ndarray) -> np.ndarray:
+    """What a learner is taught: target, as `taught`, minus the base, in units of the scale."""
+    return taught(y, tail) - base
 
 
 def unit_of(base: np.ndarray) -> np.ndarray:

@@ -26,6 +26,7 @@ from lifemiles_forecasting.core.features import (
 )
 from lifemiles_forecasting.core.rows import YEARLY, YEARLY_DAYS
 from lifemiles_forecasting.core.series import Series
+from lifemiles_forecasting.core.tail import tail_factor
 
 LAGS = (1, 2, 3, 7, 14, 21, 28, 35, 42, 56)
 WEEKS = 13  # of the same weekday that a step looks back on
@@ -43,6 +44,7 @@ class Steps:
         y: (S, D) scaled history, long closures missing; nan before a store's first day.
         target: (S, D) the same with closures as they were, what a step is taught.
         scale: (S,) mean level in target units; 0 for a store without sales.
+        tail: (S,) factor of a target that is cut, see `core.tail`.
         partner: (S,) integer code.
         profile: (S, 7) of the base at the end of the history, Monday first.
         weekday: (D + H,) of every day and the days ahead.
@@ -55,6 +57,7 @@ class Steps:
     y: np.ndarray
     target: np.ndarray
     scale: np.ndarray
+    tail: np.ndarray
     partner: np.ndarray
     profile: np.ndarray
     weekday: np.ndarray
@@ -84,8 +87,9 @@ class Steps:
         y = masked / unit
         profile, weekday = fit_profile(history), history.weekday(horizon)
         traits = store_traits(y, profile, weekday[: len(history.dates)], history.partner)
-        target = history.y / unit
-        return cls(y, target, scale, history.partner, profile, weekday, traits, calendar, dates)
+        target, partner = history.y / unit, history.partner
+        tail = tail_factor(y, partner)
+        return cls(y, target, scale, tail, partner, profile, weekday, traits, calendar, dates)
 
     def at(self, past: np.ndarray, day: int) -> tuple[np.ndarray, np.ndarray]:
         """(S, F) features of column `day` and the (S,) level before it.
@@ -183,7 +187,7 @@ def training_rows(steps: Steps, most: int, seed: int) -> tuple[np.ndarray, np.nd
         rows = rows[alive]
         X.append(features[rows])
         base, unit = (values[rows] for values in steps.base(level, day))
-        residual.append(residual_of(steps.target[rows, day], base) / unit)
+        residual.append(residual_of(steps.target[rows, day], steps.tail[rows], base) / unit)
         weight.append(unit**2)
     if not X:
         return np.zeros((0, len(steps.names())), np.float32), np.zeros(0), np.zeros(0)
