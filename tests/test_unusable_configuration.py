@@ -120,9 +120,10 @@ def test_key_in_two_files_of_an_environment(refused):
             "mlflow.yml",
             "tracking: {experiment: LM}\n",
             "tracking.experiment = 'LM' in mlflow.yml; expected a group, with a name and a value "
-            "in each line under it. conf/base/mlflow.yml shows it",
+            "in each line under it. The files in conf/base show it",
         ),
         ("mlflow.yml", "ui: 5001\n", "ui = 5001 in mlflow.yml; expected a group"),
+        ("catalog.yml", "notes: 5\n", "notes = 5 in the catalog; expected a group"),
         (
             "mlflow.yml",
             "tracking: {experiment: {name: ' '}}\n",
@@ -132,6 +133,71 @@ def test_key_in_two_files_of_an_environment(refused):
 )
 def test_value_in_the_place_of_a_group(refused, name, text, found):
     assert refused({f"local/{name}": text}).startswith(f"found {found}")
+
+
+FILES = ("parameters.yml", "globals.yml", "catalog.yml", "mlflow.yml")
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("environment", ["base", "local"])
+def test_list_in_the_place_of_a_file_s_groups(refused, fresh_project, name, environment):
+    file = f"{environment}/{name}"
+    assert refused({file: "- a\n- b\n"}) == (
+        f"found a list in the place of groups in {fresh_project.folder}/conf/{file}; expected a "
+        "name and a value in each line, as in `name: value`"
+    )
+
+
+@pytest.mark.parametrize("name", FILES[1:])
+def test_number_in_the_place_of_a_name(refused, fresh_project, name):
+    assert refused({f"local/{name}": "5: {}\n"}) == (
+        f"found 5 as a name in {fresh_project.folder}/conf/local/{name}; expected text: '5' in "
+        "quotes"
+    )
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("'${S3CRET'", "${ without a reference behind it"),
+        ("${nothing}", "Interpolation key 'nothing' not found"),
+        ("${nosuch:1}", "Unsupported interpolation type nosuch"),
+    ],
+)
+def test_reference_that_leads_nowhere(refused, name, value, why):
+    kind = name.removesuffix(".yml")
+    where = name if kind == "mlflow" else f"{kind}*"
+    message = refused({f"local/{name}": f"odd: {value}\n"})
+    assert message.startswith(f"found odd of {where} that cannot be filled in ({why}); expected a ")
+    assert "S3CRET" not in message
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_environment_variable_that_is_not_set(refused, monkeypatch, name):
+    monkeypatch.delenv("ODD_NAME", raising=False)
+    message = refused({f"local/{name}": "odd: ${oc.env:ODD_NAME}\n"})
+    assert message.startswith("found no environment variable ODD_NAME; expected it to be set, ")
+    assert message.endswith("is taken from it. Set it, or choose another --env")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "tracking: {experiments: {name: LM}}\n",
+            "found an unknown setting of mlflow.yml 'tracking.experiments'; expected one of "
+            "disable_tracking, experiment, params, run. Did you mean 'experiment'?",
+        ),
+        (
+            "tracking: {disable_tracking: {pipelines: 5}}\n",
+            "found setting of mlflow.yml 'tracking.disable_tracking.pipelines' = 5; expected input "
+            "should be a valid list",
+        ),
+    ],
+)
+def test_setting_that_kedro_mlflow_does_not_know(refused, text, expected):
+    assert refused({"local/mlflow.yml": text}) == expected
 
 
 @pytest.fixture

@@ -109,7 +109,7 @@ def _check_group(name: str, value: Any, file: str) -> None:
         raise ConfigError(
             f"{name} = {value!r} in {file}",
             "a group, with a name and a value in each line under it",
-            f"conf/base/{file} shows it",
+            "The files in conf/base show it",
         )
 
 
@@ -168,6 +168,7 @@ def check_catalog(catalog: Mapping[str, Any]) -> None:
         ConfigError: one is not; the message names entry and type.
     """
     for name, entry in catalog.items():
+        _check_group(name, entry, "the catalog")
         for kind in _types(entry):
             if kind not in DATASET_TYPES:
                 raise ConfigError(

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import yaml
 from kedro.config import OmegaConfigLoader
-from omegaconf.errors import ConfigTypeError
+from omegaconf.errors import ConfigTypeError, GrammarParseError, OmegaConfBaseException
 
 from lifemiles_forecasting import config_checks
 from lifemiles_forecasting.core.errors import ConfigError
 
 _PLAIN = "plain YAML: text, numbers, lists and groups"
+_GROUP = "a name and a value in each line, as in `name: value`"
 _INVALID, _DUPLICATE = "Invalid YAML or JSON file ", "Duplicate keys found in "  # Kedro's words
 
 
@@ -43,14 +47,21 @@ class CheckedConfigLoader(OmegaConfigLoader):
 
         Raises:
             ConfigError: a file is no plain YAML or asks for an object, as `!!python/object` does,
-                two of an environment hold the same key, a group is none, a value of the environment
-                holds a reference, or the catalog a type that is not allowed.
+                two of an environment hold the same key, a group is none, a reference leads nowhere,
+                a value of the environment holds one, or the catalog a type that is not allowed.
         """
         try:
             found = super().__getitem__(key)
         except (yaml.YAMLError, UnicodeDecodeError, ConfigTypeError) as error:
             where = f"in one of the files {key}* in {self.conf_source}"
+            self._check_groups(key)
             raise ConfigError(_problem(error, where), _PLAIN) from None
+        except OmegaConfBaseException as error:
+            self._check_groups(key)
+            raise _unresolved(error, key) from None
+        except (AttributeError, TypeError):  # of Kedro, which takes every file for a group
+            self._check_groups(key)
+            raise
         except ValueError as error:
             if not str(error).startswith(_DUPLICATE):
                 raise
@@ -65,6 +76,52 @@ class CheckedConfigLoader(OmegaConfigLoader):
         elif key == "catalog":
             config_checks.check_catalog(found)
         return found
+
+    def _check_groups(self, key: str) -> None:
+        """Make sure that every file of a kind is a group, with names for keys.
+
+        Raises:
+            ConfigError: one is not; the message names it.
+        """
+        for file, content in self._contents(key):
+            if not isinstance(content, Mapping):
+                what = "a list" if isinstance(content, list) else "a single value"
+                raise ConfigError(f"{what} in the place of groups in {file}", _GROUP)
+            for name in content:
+                if not isinstance(name, str):
+                    raise ConfigError(f"{name!r} as a name in {file}", f"text: '{name}' in quotes")
+
+    def _contents(self, key: str) -> Iterator[tuple[Path, Any]]:
+        """Every file of a kind that is YAML by itself, and what it holds."""
+        environments = dict.fromkeys((self.base_env, self.env or self.default_run_env))
+        for folder in (Path(self.conf_source) / str(name) for name in environments):
+            patterns = self.config_patterns[key]
+            for file in sorted({file for pattern in patterns for file in folder.glob(pattern)}):
+                try:
+                    content = yaml.safe_load(file.read_text("utf-8")) if file.is_file() else None
+                except (yaml.YAMLError, UnicodeDecodeError):
+                    continue
+                if content is not None:
+                    yield file, content
+
+
+def _unresolved(error: OmegaConfBaseException, key: str) -> ConfigError:
+    """What to say of a reference that cannot be filled in."""
+    where = f"{error.full_key} of {key}.yml" if key == "mlflow" else f"{error.full_key} of {key}*"
+    missing = re.search(r"Environment variable '(.+?)' not found", str(error))
+    if missing is not None:
+        return ConfigError(
+            f"no environment variable {missing[1]}",
+            f"it to be set, because {where} is taken from it",
+            "Set it, or choose another --env",
+        )
+    words = str(error).partition("\n")[0]
+    if isinstance(error, GrammarParseError):  # without its words, which quote the value
+        words = "${ without a reference behind it"
+    return ConfigError(
+        f"{where} that cannot be filled in ({words})",
+        "a reference such as ${oc.env:NAME} or ${globals:paths.data_root} that leads to a value",
+    )
 
 
 def _problem(error: Exception, where: str) -> str:

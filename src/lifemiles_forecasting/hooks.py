@@ -18,7 +18,12 @@ from lifemiles_forecasting.core.errors import ConfigError, ForecastingError, Inp
 from lifemiles_forecasting.datasets.aside import clear_parts, write_aside
 from lifemiles_forecasting.run_lock import RunLock
 from lifemiles_forecasting.tracking import lifecycle
-from lifemiles_forecasting.tracking_config import places, probe_servers, tracking_config
+from lifemiles_forecasting.tracking_config import (
+    checked_mlflow_yml,
+    places,
+    probe_servers,
+    tracking_config,
+)
 
 if TYPE_CHECKING:
     from kedro.config import AbstractConfigLoader
@@ -115,7 +120,7 @@ class ForecastingHooks:
         self._uri = loader["mlflow"]["server"]["mlflow_tracking_uri"]
         database = store.sqlite_path(self._uri)
         self._database_folder = [database.parent] if database else []
-        with self._clear_errors(), one_at_a_time(self._uri):
+        with self._clear_errors(), one_at_a_time(self._uri), checked_mlflow_yml():
             return (yield)
 
     @hook_impl(wrapper=True)  # around kedro-mlflow, which opens the run

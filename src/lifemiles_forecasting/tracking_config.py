@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from lifemiles_forecasting import config_checks
+from lifemiles_forecasting.core.config import unusable
 from lifemiles_forecasting.core.errors import ConfigError
 from lifemiles_forecasting.core.hosts import LOOPBACK, in_address
 
@@ -81,21 +84,26 @@ def _without_login(registry_uri: str, tracking_uri: str) -> str:
 
 
 def _mlflow_yml(loader: AbstractConfigLoader) -> dict[str, Any]:
-    from omegaconf.errors import InterpolationResolutionError
-
-    try:
-        config = dict(loader["mlflow"])
-    except InterpolationResolutionError as error:
-        missing = re.search(r"Environment variable '(.+?)' not found", str(error))
-        if missing is None:
-            raise
-        raise ConfigError(
-            f"no environment variable {missing[1]}",
-            f"it to be set, because {error.full_key} of mlflow.yml is taken from it",
-            "Set it, or choose another --env",
-        ) from None
+    config = dict(loader["mlflow"])
     config_checks.check_tracking(config)
     return config
+
+
+@contextmanager
+def checked_mlflow_yml() -> Iterator[None]:
+    """One clear error where kedro-mlflow finds something in `mlflow.yml` that it does not know.
+
+    Raises:
+        ConfigError: in place of its own.
+    """
+    try:
+        yield
+    except ValidationError as error:
+        from kedro_mlflow.config.kedro_mlflow_config import KedroMlflowConfig
+
+        if error.title != KedroMlflowConfig.__name__:
+            raise
+        raise unusable(error, KedroMlflowConfig, "setting of mlflow.yml") from None
 
 
 def probe_servers(server: Mapping[str, Any]) -> None:

@@ -324,20 +324,31 @@ def parse(model: type[M], values: dict[str, Any]) -> M:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        place, unknown = first["loc"], first["type"] == "extra_forbidden"
-        if place[-1:] == ("[key]",):  # of a mapping whose keys are known
-            place, unknown = place[:-1], True
-        name = ".".join(str(part) for part in place)
-        if unknown:
-            known = _known_keys(model, place[:-1])
-            near = difflib.get_close_matches(str(place[-1]), known, n=1)
-            hint = f"Did you mean {near[0]!r}?" if near else ""
-            raise ConfigError(
-                f"an unknown parameter {name!r}", f"one of {', '.join(known)}", hint
-            ) from None
-        if first["type"] == "missing":
-            raise ConfigError(f"no parameter {name!r}", "it in conf/base/parameters*.yml") from None
-        expected = first["msg"].removeprefix("Value error, ")
-        expected = expected[0].lower() + expected[1:]
-        raise ConfigError(f"parameter {name!r} = {first['input']!r}", expected) from None
+        raise unusable(error, model) from None
+
+
+def unusable(
+    error: ValidationError, model: type[BaseModel], kind: str = "parameter"
+) -> ConfigError:
+    """What to say of values that a model does not take: its first problem.
+
+    Args:
+        error: of the model.
+        model: its class, whose fields are named where a key is unknown.
+        kind: what a value is called.
+    """
+    first = error.errors()[0]
+    place, unknown = first["loc"], first["type"] == "extra_forbidden"
+    if place[-1:] == ("[key]",):  # of a mapping whose keys are known
+        place, unknown = place[:-1], True
+    name = ".".join(str(part) for part in place)
+    if unknown:
+        known = _known_keys(model, place[:-1])
+        near = difflib.get_close_matches(str(place[-1]), known, n=1)
+        hint = f"Did you mean {near[0]!r}?" if near else ""
+        return ConfigError(f"an unknown {kind} {name!r}", f"one of {', '.join(known)}", hint)
+    if first["type"] == "missing":
+        return ConfigError(f"no {kind} {name!r}", "it in conf/base/parameters*.yml")
+    expected = first["msg"].removeprefix("Value error, ")
+    expected = expected[0].lower() + expected[1:]
+    return ConfigError(f"{kind} {name!r} = {first['input']!r}", expected)
