@@ -129,12 +129,19 @@ def test_scoring_run_is_tracked_by_itself(life, scored):
     assert files == {"forecasts/forecasts.csv", "forecasts/forecasts.parquet"}
 
 
+def test_nothing_odd_leaves_a_ledger_without_rows(life, scored):
+    ledger = life.project.output("08_reporting/scoring/warnings.csv").read_text()
+    assert ledger == "subject,stage,warning,stores\n"
+
+
 def test_newer_transactions_move_the_levels(life, scored, caplog):
     kept = life.project.output("03_primary/panel.parquet").read_bytes()
     known, unknown = scored["store_id"].iloc[0], "nobody"
     life.run(["forecasting"], stores=[known, unknown], horizon=7)
     assert "1 of the stores that were asked for are unknown to the model" in caplog.text
     assert "have no forecast: nobody." in caplog.text
+    ledger = life.frame("08_reporting/scoring/warnings.csv")
+    assert ledger.to_numpy().tolist() == [["nobody", "scoring", "store_not_found", 1]]
     table = life.frame("07_model_output/scoring/forecasts.csv")
     assert list(table["store_id"].unique()) == [known, unknown]
     assert list(table["horizon"]) == [*range(1, 8)] * 2
@@ -160,6 +167,8 @@ def test_only_the_newest_file_is_enough(life, few_stores, tmp_path):
 def test_forecasts_of_days_that_the_model_knows_are_marked(life, caplog):
     life.run(["forecasting"], as_of="2017-11-20")
     assert life.runs("scoring")[0].data.tags["retrospective"] == "true"
+    ledger = life.frame("08_reporting/scoring/warnings.csv")
+    assert ledger.to_numpy().tolist() == [[UNTIL, "scoring", "retrospective", 10]]
     assert "its forecasts of earlier ones are no test of it" in caplog.text
 
 

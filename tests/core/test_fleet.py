@@ -1,6 +1,7 @@
 """The fleet model: it forecasts what the run forecast, and goes on with newer days."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,8 @@ from lifemiles_forecasting.core.events import no_events, parse_events
 from lifemiles_forecasting.core.fleet import FleetModel
 from lifemiles_forecasting.core.fleet_of_run import fleet_of_run, recipe_of
 from lifemiles_forecasting.core.forecast import final_intervals, forecast_all
-from lifemiles_forecasting.core.scoring import strange_events
+from lifemiles_forecasting.core.notices import Notice
+from lifemiles_forecasting.core.scoring import notices, score, strange_events
 from lifemiles_forecasting.core.study import build_study, prepare
 from lifemiles_forecasting.core.synthetic import generate_series, small_settings, with_values
 
@@ -136,3 +138,41 @@ def test_planned_events_are_kept_and_can_be_replaced():
     assert strange_events(fleet, other, unknown) == ["nunca vista"]
     assert strange_events(fleet, plan, table) == []
     assert unknown[on][c.FORECAST].sum() < table[on][c.FORECAST].sum()
+
+
+def test_nothing_is_noticed_where_nothing_is_odd(fleet):
+    table = fleet.forecast(fleet.history)
+    assert notices(fleet, fleet.history, None, table) == []
+    assert notices(fleet, fleet.history, no_events(), table) == []
+
+
+def test_what_scoring_notices_is_told_of_whom_it_concerns(fleet):
+    """Stores of no country, a plan of strangers, a wish for nobody, days that the model knows."""
+    history = fleet.history.until(len(fleet.history.dates) - 5)
+    stores = history.stores.copy()
+    stores.loc[stores.index[:2], c.COUNTRY] = "Atlantis"
+    newer = replace(history, stores=stores)
+    first = newer.dates[-1] + 1
+    text = "partner_code,store_code,start_date,end_date,name,value\n"
+    lines = f",,{first},{first},nunca vista,2\nP99,,{first},{first},nunca vista,2"
+    plan, known = parse_events(text + lines, "e.csv"), newer.store_ids[0]
+    table = score(fleet, newer, plan, [known, "nobody"], 7)
+    assert notices(fleet, newer, plan, table) == [
+        Notice("Atlantis", "holidays", "unknown_country", 2),
+        Notice("P99", "events", "unknown_partner", 0),
+        Notice("nunca vista", "events", "event_not_learned", 0),
+        Notice("nobody", "scoring", "store_not_found", 1),
+        Notice(str(fleet.trained_until), "scoring", "retrospective", 2),
+    ]
+
+
+def test_files_with_few_stores_on_their_first_days_are_noticed(fleet):
+    history = fleet.history
+    y = history.y[:, 50:].copy()
+    y[1:, :60] = np.nan
+    newer = replace(history, y=y, dates=history.dates[50:])
+    found = notices(fleet, newer, None, fleet.forecast(history))
+    assert [(notice.stage, notice.warning, notice.stores) for notice in found] == [
+        ("scoring", "scattered_rows", len(y))
+    ]
+    assert history.dates[100] < np.datetime64(found[0].subject) < history.dates[130]

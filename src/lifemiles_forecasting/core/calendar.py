@@ -51,6 +51,38 @@ def holiday_features(holidays: np.ndarray, days: np.ndarray) -> np.ndarray:
     ).astype(np.float32)
 
 
+def _places(stores: pd.DataFrame, holidays: HolidaySettings) -> list[Place]:
+    """Where each store's holidays are looked up."""
+    regions = Regions.of(holidays)
+    names = [stores[key].to_numpy(object) for key in (c.STORE_ID, c.COUNTRY, c.CITY)]
+    return [regions.place(*one) for one in zip(*names, strict=True)]
+
+
+def _unknown(stores: pd.DataFrame, places: list[Place]) -> dict[str, int]:
+    """How many stores are in each country for which no holidays are known."""
+    countries = zip(stores[c.COUNTRY], places, strict=True)
+    unknown = Counter(
+        (name.strip() if isinstance(name, str) else "") or NO_COUNTRY
+        for name, place in countries
+        if place == NOWHERE
+    )
+    return dict(sorted(unknown.items()))
+
+
+def _country_notices(unknown: Mapping[str, int]) -> list[Notice]:
+    return [Notice(name, "holidays", UNKNOWN_COUNTRY, stores) for name, stores in unknown.items()]
+
+
+def country_notices(stores: pd.DataFrame, holidays: HolidaySettings) -> list[Notice]:
+    """Warnings of countries without known holidays, without laying a calendar out.
+
+    Args:
+        stores: the columns of `columns.STORES`.
+        holidays: regions of the stores.
+    """
+    return _country_notices(_unknown(stores, _places(stores, holidays)))
+
+
 @dataclass(frozen=True)
 class Calendar:
     """What is known of every store's days, the past ones and those ahead.
@@ -86,24 +118,16 @@ class Calendar:
             learned: features of events that a model knows; by default the events decide.
         """
         days = np.arange(series.dates[0], series.dates[-1] + 1 + horizon)
-        regions = Regions.of(holidays or HolidaySettings())
-        keys = (c.STORE_ID, c.COUNTRY, c.CITY)
-        names = [series.stores[key].to_numpy(object) for key in keys]
-        places = [regions.place(*one) for one in zip(*names, strict=True)]
+        places = _places(series.stores, holidays or HolidaySettings())
         distinct = sorted(set(places))
         features = [
             holiday_features(holiday_dates(place, days[0], days[-1]), days) for place in distinct
         ]
-        unknown = Counter(
-            (name.strip() if isinstance(name, str) else "") or NO_COUNTRY
-            for name, place in zip(names[1], places, strict=True)
-            if place == NOWHERE
-        )
         index = {place: k for k, place in enumerate(distinct)}
         return cls(
             np.stack(features),
             np.array([index[place] for place in places]),
-            dict(sorted(unknown.items())),
+            _unknown(series.stores, places),
             None if events is None else EventDays.of(events, series.stores, days, learned),
         )
 
@@ -114,10 +138,7 @@ class Calendar:
 
     def notices(self) -> list[Notice]:
         """Warnings of countries without known holidays, and of events that share a feature."""
-        countries = [
-            Notice(name, "holidays", UNKNOWN_COUNTRY, stores)
-            for name, stores in self.unknown.items()
-        ]
+        countries = _country_notices(self.unknown)
         return countries + ([] if self.events is None else self.events.notices())
 
     def holidays(self) -> np.ndarray:

@@ -20,6 +20,7 @@ OTHERS = "event_others"
 TIMING = ("event_day", "event_days_left")  # of what began last and of what ends first, from 1 on
 FAR = 30  # days; a long event is as old, and has as long to go, as this at most
 STAGE = "events"
+NOT_LEARNED = "event_not_learned"  # a model has it among rarer ones, or not at all
 UNKNOWN_PARTNER, UNKNOWN_STORE = "unknown_partner", "unknown_store"
 WITHOUT_PAST = "event_without_past"  # planned, but its effect was never seen
 SHARED = "event_among_others"  # beyond MOST_NAMES
@@ -59,7 +60,7 @@ def feature_names(events: pd.DataFrame, learned: Collection[str] | None = None) 
     """
     if learned is not None:
         known = {plain(name): name for name in learned if name.startswith(OWN)}
-        return (OWN + events[c.NAME]).map(plain).map(known).fillna(OTHERS)
+        return (OWN + events[c.NAME]).map(lambda name: known.get(plain(name), OTHERS))
     feature = OWN + events[c.NAME]
     counts = events[c.NAME].value_counts()
     ranked = sorted(counts.index, key=lambda name: (-counts[name], name))
@@ -209,15 +210,25 @@ def notices(
     """
     row, _ = matches(events, stores)
     matched = np.isin(np.arange(len(events)), row)
-    lost = events[~matched]
-    foreign = (lost[c.PARTNER_CODE] != "") & ~lost[c.PARTNER_CODE].isin(stores[c.PARTNER_CODE])
-    ids = (lost[c.PARTNER_CODE] + "_" + lost[c.STORE_CODE]).str.removeprefix("_")
-    found = [(name, UNKNOWN_PARTNER, 0) for name in lost[c.PARTNER_CODE][foreign]]
-    found += [(name, UNKNOWN_STORE, 0) for name in ids[~foreign]]
     start, end = (events[day].to_numpy().astype("datetime64[D]") for day in SPAN)
     ahead = (end > known[-1]) & (start <= known[-1] + horizon)
     seen = set(events[c.NAME][matched & (end >= known[0]) & (start <= known[-1])])
-    for name, concerned in sorted(_concerned(events[ahead], stores).items()):
-        if name not in seen:
-            found.append((name, WITHOUT_PAST, concerned))
-    return [Notice(name, STAGE, warning, n) for name, warning, n in dict.fromkeys(found)]
+    concerned = sorted(_concerned(events[ahead], stores).items())
+    new = [Notice(name, STAGE, WITHOUT_PAST, n) for name, n in concerned if name not in seen]
+    return strangers(events, stores) + new
+
+
+def strangers(events: pd.DataFrame, stores: pd.DataFrame) -> list[Notice]:
+    """Warnings of partners and stores of a plan that are not in the data.
+
+    Args:
+        events: the columns of `columns.EVENTS`.
+        stores: every store of the data.
+    """
+    row, _ = matches(events, stores)
+    lost = events[~np.isin(np.arange(len(events)), row)]
+    foreign = (lost[c.PARTNER_CODE] != "") & ~lost[c.PARTNER_CODE].isin(stores[c.PARTNER_CODE])
+    ids = (lost[c.PARTNER_CODE] + "_" + lost[c.STORE_CODE]).str.removeprefix("_")
+    found = [(name, UNKNOWN_PARTNER) for name in lost[c.PARTNER_CODE][foreign]]
+    found += [(name, UNKNOWN_STORE) for name in ids[~foreign]]
+    return [Notice(name, STAGE, warning, 0) for name, warning in dict.fromkeys(found)]

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from lifemiles_forecasting.core import columns as c
-from lifemiles_forecasting.core.calendar import Calendar
+from lifemiles_forecasting.core.calendar import Calendar, country_notices
 from lifemiles_forecasting.core.candidates import recursive
 from lifemiles_forecasting.core.candidates.closed import CLOSED
 from lifemiles_forecasting.core.candidates.learners import (
@@ -35,6 +35,7 @@ from lifemiles_forecasting.core.finish import finish
 from lifemiles_forecasting.core.fitting import LOCAL, POOLED
 from lifemiles_forecasting.core.forecast import forecast_table, statuses
 from lifemiles_forecasting.core.intervals import Intervals
+from lifemiles_forecasting.core.notices import Notice
 from lifemiles_forecasting.core.rows import features_at
 from lifemiles_forecasting.core.series import Series
 from lifemiles_forecasting.core.tasks import pooled_forecast
@@ -178,6 +179,10 @@ class FleetModel:
     def holidays_of(self, series: Series) -> np.ndarray:
         """(S, D + H) bool, public holidays of each store by the regions that the model has."""
         return Calendar.of(series, self.horizon, self._holidays()).holidays()
+
+    def country_notices(self, stores: pd.DataFrame) -> list[Notice]:
+        """Warnings of countries that the regions of the model know no holidays of."""
+        return country_notices(stores, self._holidays())
 
     def _holidays(self) -> HolidaySettings:
         return HolidaySettings.model_validate(self.recipe["holidays"])

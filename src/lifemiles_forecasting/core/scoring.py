@@ -9,13 +9,20 @@ import numpy as np
 import pandas as pd
 
 from lifemiles_forecasting.core import columns as c
+from lifemiles_forecasting.core import event_days
 from lifemiles_forecasting.core.answers import UNKNOWN, Answers
-from lifemiles_forecasting.core.continuation import continued
+from lifemiles_forecasting.core.continuation import continued, covered_from
 from lifemiles_forecasting.core.errors import ConfigError
-from lifemiles_forecasting.core.event_days import not_learned
 from lifemiles_forecasting.core.fleet import FleetModel
 from lifemiles_forecasting.core.names import first_few
+from lifemiles_forecasting.core.notices import Notice
 from lifemiles_forecasting.core.series import Series
+
+# codes of warnings
+STAGE = "scoring"
+SCATTERED = "scattered_rows"  # days that the files have of few stores
+NOT_FOUND = "store_not_found"  # asked for; neither the model nor the files have it
+RETROSPECTIVE = "retrospective"  # the model has learned from days that it forecasts
 
 
 def check_question(fleet: FleetModel, target: str, horizon: int) -> None:
@@ -109,13 +116,49 @@ def unknown_stores(forecasts: pd.DataFrame) -> list[str]:
 def strange_events(fleet: FleetModel, events: pd.DataFrame, forecasts: pd.DataFrame) -> list[str]:
     """Names of planned events on the days of a forecast that the model did not learn by name."""
     ahead = forecasts[c.DATE].to_numpy().astype("datetime64[D]")
-    return not_learned(events, fleet.event_features, np.arange(ahead.min(), ahead.max() + 1))
+    return event_days.not_learned(
+        events, fleet.event_features, np.arange(ahead.min(), ahead.max() + 1)
+    )
 
 
 def is_retrospective(fleet: FleetModel, forecasts: pd.DataFrame) -> bool:
     """Whether the model has learned from days that it forecasts."""
     first = forecasts[c.DATE].min()
     return bool(np.datetime64(first, "D") <= fleet.trained_until)
+
+
+def scattered_until(fleet: FleetModel, newer: Series) -> np.datetime64 | None:
+    """The day before which the files have so few stores that the model's history is taken."""
+    covered = covered_from(fleet.history, newer)
+    return covered if covered > max(fleet.history.dates[0], newer.dates[0]) else None
+
+
+def notices(
+    fleet: FleetModel,
+    newer: Series,
+    events: pd.DataFrame | None,
+    forecasts: pd.DataFrame,
+) -> list[Notice]:
+    """What was noticed in scoring, beside what the transactions by themselves tell.
+
+    Args:
+        fleet: what forecast.
+        newer: of the transactions.
+        events: planned events; None for those of the training.
+        forecasts: from `score`.
+    """
+    found = fleet.country_notices(newer.stores)
+    if (day := scattered_until(fleet, newer)) is not None:
+        found.append(Notice(str(day), STAGE, SCATTERED, len(newer.stores)))
+    if events is not None:
+        found += event_days.strangers(events, newer.stores)
+        names = strange_events(fleet, events, forecasts)
+        found += [Notice(name, event_days.STAGE, event_days.NOT_LEARNED, 0) for name in names]
+    found += [Notice(store, STAGE, NOT_FOUND, 1) for store in unknown_stores(forecasts)]
+    if is_retrospective(fleet, forecasts):
+        scored = forecasts[c.STORE_ID].nunique()
+        found.append(Notice(str(fleet.trained_until), STAGE, RETROSPECTIVE, scored))
+    return found
 
 
 def metrics(fleet: FleetModel, forecasts: pd.DataFrame) -> dict[str, float]:

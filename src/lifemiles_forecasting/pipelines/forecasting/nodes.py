@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # heavy, and this module is imported at every kedro command
     import pandas as pd
 
+    from lifemiles_forecasting.core.notices import Notice
     from lifemiles_forecasting.core.results import FleetReader, LoadedVersion, RunRecord
 
 logger = logging.getLogger(__name__)
@@ -20,6 +21,7 @@ SCATTERED = (
     "Rows before %s: the files have those of few stores there, so these days stay as the model "
     "knows them."
 )
+RETROSPECTIVE = "The model knows days up to %s: its forecasts of earlier ones are no test of it."
 UNKNOWN_STORES = (
     "%s of the stores that were asked for are unknown to the model and the transactions, and have "
     "no forecast: %s."
@@ -57,25 +59,43 @@ def score_stores(  # noqa: PLR0913 - every run-time parameter is an input of its
     events: str | None,
     wanted: list[str] | None,
     horizon: int,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The next days of the stores, once for each file format."""
-    from lifemiles_forecasting.core import scoring
-    from lifemiles_forecasting.core.continuation import covered_from
-    from lifemiles_forecasting.core.names import first_few
+    row_balance: dict[str, Any],
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """The next days of the stores, once for each file format, and what was noticed on the way."""
+    from lifemiles_forecasting.core import edges, notices, scoring, store_codes, unread
     from lifemiles_forecasting.core.series import Series
 
     plan = None if events is None else planned_events
     newer = Series.from_frames(panel, stores)
-    known = chosen_model.fleet.history
-    covered = covered_from(known, newer)
-    if covered > max(known.dates[0], newer.dates[0]):
-        logger.warning(SCATTERED, covered)
     table = scoring.score(chosen_model.fleet, newer, plan, wanted, horizon)
-    for name in [] if plan is None else scoring.strange_events(chosen_model.fleet, plan, table):
-        logger.warning(STRANGE_EVENT, name)
-    if unknown := scoring.unknown_stores(table):
+    found = [
+        *store_codes.notices(stores, row_balance),
+        *scoring.notices(chosen_model.fleet, newer, plan, table),
+    ]
+    _log(found)
+    before = [*unread.notices(row_balance["not_read"]), *edges.notices(panel)]  # told when found
+    return table, table, notices.to_frame([*before, *found])
+
+
+def _log(found: list[Notice]) -> None:
+    """Say every warning in words that tell what to do, where there is something."""
+    from lifemiles_forecasting.core import event_days, scoring
+    from lifemiles_forecasting.core.names import first_few, printable
+
+    words = {
+        scoring.SCATTERED: SCATTERED,
+        scoring.RETROSPECTIVE: RETROSPECTIVE,
+        event_days.NOT_LEARNED: STRANGE_EVENT,
+    }
+    unknown = [notice.subject for notice in found if notice.warning == scoring.NOT_FOUND]
+    if unknown:
         logger.warning(UNKNOWN_STORES, f"{len(unknown):,}", first_few(unknown))
-    return table, table
+    for notice in found:
+        if notice.warning in words:
+            logger.warning(words[notice.warning], printable(notice.subject))
+        elif notice.warning != scoring.NOT_FOUND:
+            said = (notice.stage, printable(notice.subject), notice.warning, notice.stores)
+            logger.warning("Warning in %s: %s, %s; stores: %s", *said)
 
 
 def describe_scoring(
@@ -91,11 +111,6 @@ def describe_scoring(
 
     fleet, fingerprint = chosen_model.fleet, row_balance["data_fingerprint"]
     retrospective = scoring.is_retrospective(fleet, forecasts)
-    if retrospective:
-        logger.warning(
-            "The model knows days up to %s: its forecasts of earlier ones are no test of it.",
-            fleet.trained_until,
-        )
     return RunRecord(
         params={
             "scored_with": f"version {chosen_model.version}",

@@ -38,8 +38,9 @@ def create_pipeline(**_: object) -> Pipeline:
                     "events": "params:events",
                     "wanted": "params:stores",
                     "horizon": "params:horizon",
+                    "row_balance": "row_balance",
                 },
-                outputs=["forecasts", "forecasts_csv"],
+                outputs=["forecasts", "forecasts_csv", "warnings"],
                 name="score_stores",
             ),
             Node(
