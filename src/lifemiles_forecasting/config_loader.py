@@ -116,7 +116,8 @@ def _unresolved(error: OmegaConfBaseException, key: str) -> ConfigError:
             "Set it, or choose another --env",
         )
     words = str(error).partition("\n")[0]
-    if isinstance(error, GrammarParseError):  # without its words, which quote the value
+    # without words that quote the value where it may be a password
+    if isinstance(error, GrammarParseError) or key == "credentials":
         words = "${ without a reference behind it"
     return ConfigError(
         f"{where} that cannot be filled in ({words})",

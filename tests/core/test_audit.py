@@ -45,7 +45,7 @@ def test_audit_lists_every_feature_candidate_choice_and_bound(made, table):
     assert named["feature"] == set(at.names)
     assert named["candidate"] == {*ALL, "blend", "seasonal_naive", "window_average"}
     assert named["choice"] == {
-        *("scale", "usable", "weights", "sizes", "closed days", "dust floor")
+        *("scale", "tail", "usable", "weights", "sizes", "closed days", "dust floor")
     }
     assert named["interval"] == {"lower_80", "upper_80", "lower_95", "upper_95"}
     dates = made.series.dates

@@ -5,7 +5,13 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils import validation
 
 from lifemiles_forecasting.core.errors import ConfigError
-from lifemiles_forecasting.tracking.entities import clean_key, metrics_of, params_of, tags_of
+from lifemiles_forecasting.tracking.entities import (
+    clean_key,
+    keys_of,
+    metrics_of,
+    params_of,
+    tags_of,
+)
 from lifemiles_forecasting.tracking.flat import flatten
 
 
@@ -50,6 +56,28 @@ def test_clean_key_is_one_that_mlflow_takes(name):
 
 def test_long_keys_that_begin_alike_stay_apart():
     assert clean_key("x" * 300 + "a") != clean_key("x" * 300 + "b")
+
+
+@given(st.lists(st.text("a/+*! .", min_size=1, max_size=4), unique=True))
+@example(["x" * 300 + "+", "x" * 250, "x" * 300 + "-"])
+def test_no_two_names_are_one_metric_or_one_tag(names):
+    """A tier's stores are not lost because another tier's name is alike to MLflow."""
+    keys = keys_of(names)
+    assert len(set(keys.values())) == len(names)
+    values = {name: float(k) for k, name in enumerate(names)}
+    metrics, _ = metrics_of(values)
+    assert {metric.key: metric.value for metric in metrics} == {keys[n]: values[n] for n in names}
+    tags = {tag.key: tag.value for tag in tags_of(values)}
+    assert tags == {keys[name]: str(values[name]) for name in names}
+    for metric in metrics:
+        validation._validate_metric(metric.key, 1.0, metric.timestamp, 0)
+
+
+def test_name_that_stands_alone_keeps_its_key():
+    assert keys_of(["MUY BUENO (+)", "BUENO"]) == {
+        "MUY BUENO (+)": "MUY BUENO ___",
+        "BUENO": "BUENO",
+    }
 
 
 def test_params_of_ConfigError_when_two_names_are_one_to_mlflow():

@@ -27,7 +27,7 @@ from lifemiles_forecasting.core.synthetic import with_values
 FEATURE, CANDIDATE, CHOICE, INTERVAL = "feature", "candidate", "choice", "interval"
 KINDS = (FEATURE, CANDIDATE, CHOICE, INTERVAL)
 # what the builds of `core.leakage` give beside features and candidates
-_CHOICES = ("scale", "usable", "weights", "sizes", "closed days", "dust floor")
+_CHOICES = ("scale", "tail", "usable", "weights", "sizes", "closed days", "dust floor")
 # Kinds of stores, dealt out in turn: `late` ones open after the first origin, `crossing` ones have
 # enough active days for models of their own only thanks to what comes after it.
 _STORE_KINDS = ("regular", "intermittent", "crossing", "late", "short", "dormant")

@@ -109,7 +109,8 @@ def features(
         calendar = Calendar.of(series, horizon, holidays, events)
         at = features_at(series, calendar, origin, horizon)
         named = {name: at.X[:, :, k] for k, name in enumerate(at.names)}
-        return {**named, "base": at.base, "scale": at.scale, "usable": at.usable}
+        choices = {"scale": at.scale, "tail": at.tail, "usable": at.usable}
+        return {**named, "base": at.base, **choices}
 
     return build
 

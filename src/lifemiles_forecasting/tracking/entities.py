@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mlflow.entities import Metric, Param, RunTag
@@ -43,7 +44,8 @@ def params_of(values: Mapping[str, Any]) -> list[Param]:
 
 def tags_of(values: Mapping[str, Any]) -> list[RunTag]:
     """Tags with values as text, cut at MLflow's limit."""
-    return [RunTag(clean_key(k), str(v)[:MAX_TAG_VAL_LENGTH]) for k, v in values.items()]
+    keys = keys_of(values)
+    return [RunTag(keys[name], str(v)[:MAX_TAG_VAL_LENGTH]) for name, v in values.items()]
 
 
 def metrics_of(values: Mapping[str, float | None]) -> tuple[list[Metric], dict[str, str]]:
@@ -55,13 +57,24 @@ def metrics_of(values: Mapping[str, float | None]) -> tuple[list[Metric], dict[s
         The finite metrics, and `{"nonfinite_metrics": "a, b"}` or nothing.
     """
     now = get_current_time_millis()
-    finite, dropped = [], []
+    keys, finite, dropped = keys_of(values), [], []
     for name, value in values.items():
         if value is not None and math.isfinite(value):
-            finite.append(Metric(clean_key(name), float(value), now, 0))
+            finite.append(Metric(keys[name], float(value), now, 0))
         else:
             dropped.append(name)
     return finite, ({NONFINITE_TAG: ", ".join(dropped)} if dropped else {})
+
+
+def keys_of(names: Iterable[str]) -> dict[str, str]:
+    """A key for every name; those that would have the same get a digest of their names.
+
+    >>> keys_of(["a", "b (+)", "b (*)"])
+    {'a': 'a', 'b (+)': 'b ____0581798a', 'b (*)': 'b ____1107b89a'}
+    """
+    keys = {name: clean_key(name) for name in names}
+    shared = Counter(keys.values())
+    return {name: _with_digest(key, name) if shared[key] > 1 else key for name, key in keys.items()}
 
 
 def clean_key(name: str) -> str:
@@ -78,7 +91,9 @@ def clean_key(name: str) -> str:
         key = key.replace("/", "_")
     if path_not_unique(key):  # empty, or it begins as a way out of a folder does
         key = f"_{key}"
-    if len(key) <= MAX_ENTITY_KEY_LENGTH:
-        return key
+    return key if len(key) <= MAX_ENTITY_KEY_LENGTH else _with_digest(key, name)
+
+
+def _with_digest(key: str, name: str) -> str:
     digest = hashlib.sha256(name.encode()).hexdigest()[:_DIGEST]
     return f"{key[: MAX_ENTITY_KEY_LENGTH - _DIGEST - 1]}_{digest}"
