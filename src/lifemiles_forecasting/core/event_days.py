@@ -215,7 +215,7 @@ def notices(
     seen = set(events[c.NAME][matched & (end >= known[0]) & (start <= known[-1])])
     concerned = sorted(_concerned(events[ahead], stores).items())
     new = [Notice(name, STAGE, WITHOUT_PAST, n) for name, n in concerned if name not in seen]
-    return strangers(events, stores) + new
+    return _strangers(events[~matched], stores) + new
 
 
 def strangers(events: pd.DataFrame, stores: pd.DataFrame) -> list[Notice]:
@@ -226,7 +226,11 @@ def strangers(events: pd.DataFrame, stores: pd.DataFrame) -> list[Notice]:
         stores: every store of the data.
     """
     row, _ = matches(events, stores)
-    lost = events[~np.isin(np.arange(len(events)), row)]
+    return _strangers(events[~np.isin(np.arange(len(events)), row)], stores)
+
+
+def _strangers(lost: pd.DataFrame, stores: pd.DataFrame) -> list[Notice]:
+    """Warnings of events that match no store."""
     foreign = (lost[c.PARTNER_CODE] != "") & ~lost[c.PARTNER_CODE].isin(stores[c.PARTNER_CODE])
     ids = (lost[c.PARTNER_CODE] + "_" + lost[c.STORE_CODE]).str.removeprefix("_")
     found = [(name, UNKNOWN_PARTNER) for name in lost[c.PARTNER_CODE][foreign]]

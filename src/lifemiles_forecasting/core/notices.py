@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from lifemiles_forecasting.core import columns as c
+from lifemiles_forecasting.core.names import printable
 
 
 class Notice(NamedTuple):
@@ -24,6 +25,12 @@ class Notice(NamedTuple):
     stage: str
     warning: str
     stores: int
+
+
+def in_words(notice: Notice) -> str:
+    """A warning as the log has it."""
+    subject = printable(notice.subject)
+    return f"Warning in {notice.stage}: {subject}, {notice.warning}; stores: {notice.stores}"
 
 
 def to_frame(notices: Iterable[Notice]) -> pd.DataFrame:

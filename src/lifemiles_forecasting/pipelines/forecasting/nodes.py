@@ -79,7 +79,7 @@ def score_stores(  # noqa: PLR0913 - every run-time parameter is an input of its
 
 def _log(found: list[Notice]) -> None:
     """Say every warning in words that tell what to do, where there is something."""
-    from lifemiles_forecasting.core import event_days, scoring
+    from lifemiles_forecasting.core import event_days, notices, scoring
     from lifemiles_forecasting.core.names import first_few, printable
 
     words = {
@@ -94,8 +94,7 @@ def _log(found: list[Notice]) -> None:
         if notice.warning in words:
             logger.warning(words[notice.warning], printable(notice.subject))
         elif notice.warning != scoring.NOT_FOUND:
-            said = (notice.stage, printable(notice.subject), notice.warning, notice.stores)
-            logger.warning("Warning in %s: %s, %s; stores: %s", *said)
+            logger.warning("%s", notices.in_words(notice))
 
 
 def describe_scoring(

@@ -97,7 +97,6 @@ def collect_warnings(
         store_codes,
         unread,
     )
-    from lifemiles_forecasting.core.names import printable
 
     found = [
         *store_codes.notices(stores, row_balance),
@@ -106,8 +105,7 @@ def collect_warnings(
         *event_days.notices(planned_events, stores, study.series.dates, study.horizon),
     ]
     for notice in found:
-        said = (notice.stage, printable(notice.subject), notice.warning, notice.stores)
-        logger.warning("Warning in %s: %s, %s; stores: %s", *said)
+        logger.warning("%s", notices.in_words(notice))
     not_read = row_balance.get("not_read", [])  # balances of earlier versions do not have it
     before = [*unread.notices(not_read), *edges.notices(panel)]  # told when they were found
     return notices.to_frame([*before, *found])
