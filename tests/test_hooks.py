@@ -13,6 +13,7 @@ from textwrap import dedent
 
 import mlflow
 import pytest
+import warm_start
 from kedro.config import OmegaConfigLoader
 from kedro.io import DataCatalog, MemoryDataset
 from mlflow.tracking import MlflowClient
@@ -132,9 +133,10 @@ def command(*arguments):
 
 def run(project, *arguments, on=None, **extra):
     """A run to its end; on a `SmallDisk` in the namespace that can see it."""
-    line = command(*arguments)
+    if on is None:
+        return warm_start.kedro(["run", *arguments], project, environment(**extra), timeout=120)
     return subprocess.run(
-        on.command(*line, cwd=project) if on else line,
+        on.command(*command(*arguments), cwd=project),
         cwd=project,
         env=environment(**extra),
         capture_output=True,
