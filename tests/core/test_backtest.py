@@ -302,7 +302,12 @@ def test_no_store_qualified_before_the_test_window(make_study):
     assert not study.attempted_at(study.windows[-1]).any()
     result = backtest.run(study)
     assert np.isfinite(result.y_hat["blend", study.last]).all()
-    np.testing.assert_allclose(result.weights.sum(axis=1), 1)
+    base = study.settings.candidates.index("base")
+    np.testing.assert_array_equal(
+        result.weights, np.eye(len(study.settings.candidates))[[base] * 3]
+    )
+    untested = [n for n in backtest.notices(study, result) if n.warning == "candidate_without_test"]
+    assert {n.subject for n in untested} == {*study.settings.candidates} - {"base"}
 
 
 # --- a store's own models must be worth having
@@ -387,18 +392,25 @@ def test_candidates_are_compared_over_the_windows_that_all_have_forecast(direct,
 @pytest.fixture(scope="module")
 def short(make_study):
     """Four windows; `direct` has no forecast of the first, and `ridge` has too few rows for any."""
+    return run_short(make_study, "base", "direct", "ridge")
+
+
+def run_short(make_study, *candidates):
     series = generate_series(n_stores=20, n_days=120, noise=0.2).series
-    study = make_study(series, candidates=("base", "direct", "ridge"), n_windows=3)
+    study = make_study(series, candidates=candidates, n_windows=3)
     return study, backtest.run(study)
 
 
-def test_a_window_too_early_for_a_learner_does_not_cost_it_its_weight(short):
+def test_a_window_too_early_for_a_learner_does_not_cost_it_its_weight(short, make_study):
+    """Nor does a candidate that has no forecast of any window take weight from the others."""
     study, result = short
     direct = [np.isfinite(result.y_hat["direct", o]).all(axis=1).any() for o in study.windows]
     assert direct == [False, True, True, True]
     from_the_start = np.isfinite(study.series.y[:, 0]) & study.attempted_at(study.windows[-1])
     assert from_the_start.any()
-    assert (result.weights[from_the_start, 1] > 0.2).all()
+    assert (result.weights[from_the_start, 1] > 0.1).all()
+    _, without = run_short(make_study, "base", "direct")
+    np.testing.assert_allclose(result.weights, np.column_stack([without.weights, np.zeros(20)]))
 
 
 def test_a_candidate_that_could_not_be_tested_is_told(short):

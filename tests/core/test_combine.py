@@ -169,6 +169,15 @@ def test_a_store_of_a_candidate_that_is_useless_elsewhere_is_forecast_by_it():
     np.testing.assert_allclose(weigh(y, y_hat), [[0.0, 1.0], [1.0, 0.0]], atol=1e-12)
 
 
+def test_candidate_without_any_forecast_takes_nothing_from_what_is_known_of_the_others(y):
+    """Nor has it a weight for a store without a day of its own, for which all are complete."""
+    y = np.concatenate([y, np.full((1, y.shape[1]), np.nan)])
+    y_hat = np.stack([y + 1, y + 3, np.full_like(y, np.nan)])
+    weights = weigh(y, y_hat)
+    np.testing.assert_allclose(weights[:, :2], weigh(y, y_hat[:2]))
+    np.testing.assert_array_equal(weights[:, 2], 0)
+
+
 NUMBERS = st.one_of(st.just(np.nan), st.floats(-1e6, 1e6).map(lambda v: round(v, 2)))
 
 

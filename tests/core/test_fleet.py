@@ -78,6 +78,26 @@ def test_model_before_the_test_window_gives_its_backtest(study, result, tested):
     assert str(tested.trained_until) == str(study.series.dates[origin])
 
 
+@pytest.mark.parametrize("late", [1, 2])
+def test_model_before_the_test_window_gives_its_backtest_of_stores_that_had_opened_late(
+    late, make_study
+):
+    """Some have too few days by then, some candidates none at all: the base is their forecast."""
+    made = generate_series(n_stores=3, n_days=112, of=("weekly",)).series
+    y = made.y.copy()
+    y[:late, :62] = np.nan
+    study = make_study(with_values(made, y), horizon=28, min_samples=28)
+    result = backtest.run(study)
+    origin = study.windows[-1]
+    assert (study.attempted & ~study.attempted_at(origin)).sum() == late
+    fleet = fleet_of(study, result, study.series, before_test=True)
+    again = fleet.blend(study.series.until(origin + 1))
+    np.testing.assert_allclose(again, result.y_hat[BLEND, origin], rtol=0, atol=1e-9)
+    table = forecast_all(study, result, final_intervals(study, result), study.series)
+    after = fleet_of(study, result, study.series).forecast(study.series)
+    pd.testing.assert_frame_equal(after, table, rtol=0, atol=1e-9)
+
+
 def test_model_before_the_test_window_holds_no_later_day(made, study, tested):
     """Everything in its files is the same when the test window sold something else."""
     origin = study.windows[-1]

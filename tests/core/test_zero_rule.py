@@ -80,11 +80,20 @@ def test_reversals_are_no_sale():
 
 
 def test_dust_floor_only_for_stores_that_sell_every_open_day():
-    regular, closed, rare = np.ones(56), np.ones(56), np.zeros(56)
+    regular, closed, rare = np.full(56, 100.0), np.full(56, 50.0), np.zeros(56)
     closed[6::7] = 0
-    rare[::2] = 1
+    rare[::2] = 10
     floor = zero_rule.dust_floor(series_of(regular, closed, rare), np.array([100.0, 50.0, 10.0]))
     np.testing.assert_allclose(floor, [10, 5, 0])
+
+
+def test_what_a_store_has_sold_lately_is_no_dust():
+    """Sundays of a twentieth of the other days are forecast, and not set to 0."""
+    weak = np.ones(70)
+    weak[6::7] = 0.05
+    weak[6] = 0.01  # more than eight weeks ago
+    floor = zero_rule.dust_floor(series_of(weak), np.array([1.0]))
+    np.testing.assert_allclose(floor, [0.05])
 
 
 def test_apply():

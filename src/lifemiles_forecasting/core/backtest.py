@@ -12,7 +12,13 @@ import pandas as pd
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core import fitting
 from lifemiles_forecasting.core.candidates.closed import CLOSED, NAIVE
-from lifemiles_forecasting.core.combine import BLEND, best_size, share_no_worse, store_weights
+from lifemiles_forecasting.core.combine import (
+    BLEND,
+    best_size,
+    only_base,
+    share_no_worse,
+    store_weights,
+)
 from lifemiles_forecasting.core.features import old_enough
 from lifemiles_forecasting.core.finish import finish
 from lifemiles_forecasting.core.fitting import Fits, Variant
@@ -193,14 +199,13 @@ def _combine(study: Study, fits: Fits, y_hat: dict) -> np.ndarray:
     """
     names = study.settings.candidates
     broken = fits.failed(study.series.store_ids)
-    only_base = np.array([name == "base" for name in names], float)
-    weights = np.tile(only_base, (len(broken), 1))
+    weights = np.tile(only_base(names), (len(broken), 1))
     for k, origin in enumerate((*study.windows, study.last)):
         earlier = study.windows[: min(k, len(study.windows) - 1)]
-        if earlier:
+        if earlier and _judges(study, fits, earlier).any():
             weights = _weights(study, fits, y_hat, earlier)
             alone = broken | ~study.attempted_at(origin)
-            weights[alone | ~np.isfinite(weights).all(axis=1)] = only_base
+            weights[alone | ~np.isfinite(weights).all(axis=1)] = only_base(names)
         y_hat[BLEND, origin] = _finished(study, y_hat, weights, origin)
     return weights
 
@@ -217,7 +222,7 @@ def _keep_others(study: Study, y_hat: dict, weights: np.ndarray) -> np.ndarray:
         theirs = kept.blend(history, refit=origin == study.last)
         known = others & np.isfinite(theirs).all(axis=1)
         y_hat[BLEND, origin][known] = theirs[known]
-    before = kept.weights(study.series.store_ids)
+    before = kept.weights(study.series.store_ids, refit=True)
     known = others & np.isfinite(before).all(axis=1)
     return np.where(known[:, None], before, weights)
 
@@ -255,8 +260,10 @@ def notices(study: Study, result: Backtest) -> list[Notice]:
     stores = int(study.attempted.sum())
     failed = dict.fromkeys((failure.store_id, failure.stage) for failure in result.fits.left_out)
     left_out = {name for name, _ in failed}
-    before = [(name, result.y_hat[name, study.windows[-2]]) for name in study.settings.candidates]
-    early = [name for name, y_hat in before if not np.isfinite(y_hat).all(axis=1).any()]
+    before = {name: result.y_hat[name, study.windows[-2]] for name in study.settings.candidates}
+    early = [name for name, y_hat in before.items() if not np.isfinite(y_hat).all(axis=1).any()]
+    if not _judges(study, result.fits, study.windows[:-1]).any():
+        early = [name for name in before if name != "base"]
     return [
         *(Notice(name, "weights", TOO_EARLY, stores) for name in early if name not in left_out),
         *(Notice(name, "weights", WORSE_THAN_BASE, stores) for name in dropped(result.no_worse)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from lifemiles_forecasting.core.config import CombineSettings
@@ -85,6 +87,11 @@ def _least_squares(error: np.ndarray) -> np.ndarray:
     return best / best.sum()
 
 
+def only_base(names: Sequence[str]) -> np.ndarray:
+    """(K,) weights of a store whose models nobody could judge."""
+    return np.array([name == "base" for name in names], float)
+
+
 def store_weights(
     y: np.ndarray,
     y_hat: np.ndarray,
@@ -112,6 +119,8 @@ def store_weights(
         (S, K), each row sums to 1; nan for a store that no candidate can forecast.
     """
     allowed = np.ones(len(y_hat), bool) if allowed is None else allowed
+    told = allowed & np.isfinite(y_hat[:, pool]).all(axis=2).any(axis=1)
+    allowed = told if told.any() else allowed  # one that has forecast nobody was not judged
     complete = np.isfinite(absolute_errors(y, y_hat)) & allowed[:, None]
     y = y if judged is None else np.where(judged, y, np.nan)
     errors = np.where(complete, absolute_errors(y, y_hat), np.nan)

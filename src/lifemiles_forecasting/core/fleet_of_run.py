@@ -10,6 +10,7 @@ import pandas as pd
 
 from lifemiles_forecasting.core.backtest import Backtest
 from lifemiles_forecasting.core.candidates.learners import Model
+from lifemiles_forecasting.core.combine import only_base
 from lifemiles_forecasting.core.config import DataSettings
 from lifemiles_forecasting.core.drift import backtest_errors
 from lifemiles_forecasting.core.fitting import LOCAL, POOLED
@@ -51,7 +52,7 @@ def fleet_of_run(
     members[row] = True
     modelled[row] = np.isin(study.series.store_ids, list(modelled_stores(study, result)))
     weights = np.full((len(known.y), result.weights.shape[1]), np.nan)
-    weights[row] = result.weights
+    weights[row] = _weights_of_test(study, result) if before_test else result.weights
     pooled, own = _models(study, result, cutoff)
     features = {name: list(model.features) for name, model in pooled.items()}
     features |= {name: _all_features(some) for name, some in own.items()}
@@ -65,6 +66,22 @@ def fleet_of_run(
     return FleetModel(
         full, known, members, modelled, weights, intervals, events, errors, pooled, own
     )
+
+
+def _weights_of_test(study: Study, result: Backtest) -> np.ndarray:
+    """(S, K) weights that the test window was forecast with.
+
+    Stores with too few days by then had the base, and those that are not trained anew what they
+    had before the test window of the model in charge.
+    """
+    weights = result.weights.copy()
+    young = study.attempted & ~study.attempted_at(study.windows[-1])
+    weights[young] = only_base(study.settings.candidates)
+    if study.kept is not None:
+        before = study.kept.weights(study.series.store_ids, refit=False)
+        known = ~study.attempted & np.isfinite(before).all(axis=1)
+        weights[known] = before[known]
+    return weights
 
 
 def recipe_of(study: Study, result: Backtest, target: str, rules: DataSettings) -> dict[str, Any]:

@@ -57,10 +57,11 @@ class Kept:
         """(S, H) forecasts of the stores that are kept, see `FleetModel.blend`."""
         return (self.final if refit else self.before_test).blend(history)
 
-    def weights(self, ids: np.ndarray) -> np.ndarray:
+    def weights(self, ids: np.ndarray, *, refit: bool) -> np.ndarray:
         """(S, K) weights of these stores; nan for those that the model does not know."""
-        row = pd.Index(self.final.history.store_ids).get_indexer(ids)
-        return np.where((row >= 0)[:, None], self.final.weights[row], np.nan)
+        model = self.final if refit else self.before_test
+        row = pd.Index(model.history.store_ids).get_indexer(ids)
+        return np.where((row >= 0)[:, None], model.weights[row], np.nan)
 
     def modelled(self) -> set[str]:
         """Ids of the stores whose own models are kept."""

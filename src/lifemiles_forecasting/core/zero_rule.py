@@ -65,7 +65,9 @@ def dust_floor(history: Series, level: np.ndarray) -> np.ndarray:
     open_seen = np.where(closed[:, None, :], False, seen)
     rate = sold.sum(axis=(1, 2)) / np.maximum(open_seen.sum(axis=(1, 2)), 1)
     known = seen.sum(axis=(1, 2)) >= MIN_DAYS
-    return np.where(known & (rate >= REGULAR_SHARE), DUST * level, 0.0)
+    recent = history.y[:, -7 * WEEKS :]
+    least = np.where(recent > 0, recent, np.inf).min(axis=1)  # what it has sold was no dust
+    return np.where(known & (rate >= REGULAR_SHARE), np.minimum(DUST * level, least), 0.0)
 
 
 def apply(forecast: np.ndarray, closed: np.ndarray, floor: np.ndarray) -> np.ndarray:
