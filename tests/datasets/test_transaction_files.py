@@ -23,6 +23,7 @@ from lifemiles_forecasting.core.config import DataSettings, parse
 from lifemiles_forecasting.core.errors import InputError
 from lifemiles_forecasting.core.headers import resolve_columns
 from lifemiles_forecasting.core.panel import daily_panel, fingerprint, store_days
+from lifemiles_forecasting.datasets.csv_records import first_records
 from lifemiles_forecasting.datasets.transactions import TransactionFilesDataset
 
 CONF = Path(__file__).parents[2] / "conf/base/parameters_data_processing.yml"
@@ -70,6 +71,9 @@ DAMAGE = {
     "two lines": (lambda i: line(i, n='"first\nsecond"'), None),
     "quoted": (lambda i: line(i, n='"a ""b"", c"'), None),
     "quote inside": (lambda i: line(i, n='a"b'), None),
+    "empty behind": (lambda i: line(i)[:-1] + ",,\n", None),
+    "empty quotes behind": (lambda i: line(i)[:-1] + ',""\n', None),
+    "white behind": (lambda i: line(i)[:-1] + ", \n", t.UNREADABLE),
     "blank": (lambda i: "\n", ""),
     "white": (lambda i: "   \n", ""),
     "short": (lambda i: "P,1,2017-01-01\n", t.UNREADABLE),
@@ -137,6 +141,22 @@ def test_a_stray_quote_costs_one_line_of_a_large_file(tmp_path):
     found = Result(written(tmp_path, HEADER + "".join(lines)))
     assert found.reasons == {12: t.UNREADABLE, 50_002: t.NOT_A_NUMBER}
     assert found.counts[0]["rows_in"] == 60_000
+
+
+@pytest.mark.parametrize("behind", [",", ",,,", ',""'])
+def test_a_damaged_line_costs_itself_where_all_lines_end_in_a_separator(tmp_path, behind):
+    lines = [line(i)[:-1] + behind + "\n" for i in range(1500)]
+    sound = Result(written(tmp_path, HEADER + "".join(lines)))
+    damaged = Result(written(tmp_path, HEADER + "".join([*lines, "P,000,2017-01-01\n"])))
+    assert sound.reasons == {}
+    assert damaged.reasons == {1502: t.UNREADABLE}
+    pd.testing.assert_frame_equal(damaged.panel, sound.panel, check_exact=True)
+
+
+def test_the_first_rows_are_looked_at_where_all_lines_end_in_a_separator(tmp_path):
+    rows = (HEADER + line(1) + line(2)).replace("\n", ",\n").replace(",\n", "\n", 1)
+    (path,) = written(tmp_path, rows + line(3)[:-1] + ",x\n" + "cut").iterdir()
+    assert [row[4:] for row in first_records(path, ",", 6)] == [["A1", "name"], ["A2", "name"]]
 
 
 def test_lines_are_found_in_a_large_sound_file(tmp_path):
