@@ -266,6 +266,14 @@ def test_a_name_that_looks_like_a_pattern(tmp_path):
 def test_carriage_returns_alone_end_lines(tmp_path):
     text = (HEADER + line(1) + line(2, b="x")).replace("\n", "\r")
     assert Result(written(tmp_path, text)).reasons == {3: t.NOT_A_NUMBER}
+def test_a_folder_of_key_and_value_adds_no_column(tmp_path):
+    folder = tmp_path / "c3=7" / "month=01"  # the database would take the first for our column
+    folder.mkdir(parents=True)
+    found = Result(written(folder, HEADER + line(1) + line(2, b="x")))
+    assert found.panel["y"].tolist() == [1.5]
+    assert list(json.loads(found.quarantine["raw"][0])) == HEADER.strip().split(",")
+
+
 
 
 @pytest.mark.parametrize(
