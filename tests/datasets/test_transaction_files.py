@@ -244,10 +244,13 @@ def test_shuffled_rows_and_files_give_the_same_panel(tmp_path):
     assert fingerprint(first) == fingerprint(second)
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1", "utf-16"])
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "latin-1", "utf-16", "utf-16-le", "utf-16-be"]
+)
 def test_encodings(tmp_path, encoding):
+    configured = "utf-16" if encoding.startswith("utf-16") else encoding.removesuffix("-sig")
     text = HEADER.replace("Billings", "Facturación") + line(1, p="Ñ") + line(2, b="x", n="é")
-    found = Result(written(tmp_path, text.encode(encoding)), encoding=encoding.removesuffix("-sig"))
+    found = Result(written(tmp_path, text.encode(encoding)), encoding=configured)
     assert found.panel["store_id"].unique() == ["Ñ_001"]
     assert json.loads(found.quarantine["raw"][0])["Store Name"] == "é"
 
@@ -263,9 +266,6 @@ def test_a_name_that_looks_like_a_pattern(tmp_path):
     assert Result(tmp_path).panel["y"].tolist() == [1.5]
 
 
-def test_carriage_returns_alone_end_lines(tmp_path):
-    text = (HEADER + line(1) + line(2, b="x")).replace("\n", "\r")
-    assert Result(written(tmp_path, text)).reasons == {3: t.NOT_A_NUMBER}
 def test_a_folder_of_key_and_value_adds_no_column(tmp_path):
     folder = tmp_path / "c3=7" / "month=01"  # the database would take the first for our column
     folder.mkdir(parents=True)
@@ -274,6 +274,9 @@ def test_a_folder_of_key_and_value_adds_no_column(tmp_path):
     assert list(json.loads(found.quarantine["raw"][0])) == HEADER.strip().split(",")
 
 
+def test_carriage_returns_alone_end_lines(tmp_path):
+    text = (HEADER + line(1) + line(2, b="x")).replace("\n", "\r")
+    assert Result(written(tmp_path, text)).reasons == {3: t.NOT_A_NUMBER}
 
 
 @pytest.mark.parametrize(
