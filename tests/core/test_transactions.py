@@ -124,6 +124,30 @@ def test_a_decimal_comma_is_read_only_when_it_is_configured(engine):
 
 
 @pytest.mark.parametrize(
+    ("text", "decimal", "thousands", "expected"),
+    [
+        ("1,234.5", ".", ",", Decimal("1234.5")),
+        ("-10,900", ".", ",", Decimal(-10900)),
+        ("1.234,5", ",", ".", Decimal("1234.5")),
+        ("0,900", ".", ",", t.NOT_A_NUMBER),
+        ("-0,900", ".", ",", t.NOT_A_NUMBER),
+        ("012,345", ".", ",", t.NOT_A_NUMBER),
+        ("0.123,4", ",", ".", t.NOT_A_NUMBER),
+        ("0.900", ",", ".", t.NOT_A_NUMBER),
+        ("0 900", ".", " ", t.NOT_A_NUMBER),
+    ],
+)
+def test_thousands_are_read_as_configured_and_do_not_begin_with_zero(
+    engine, text, decimal, thousands, expected
+):
+    found = classify(engine, [{"billings": text}], decimal=decimal, thousands=thousands)
+    if isinstance(expected, str):
+        assert reasons(found) == [expected]
+    else:
+        assert found["amount"][0] == expected
+
+
+@pytest.mark.parametrize(
     ("billed", "miles", "price", "expected"),
     [
         ("3.25", "100", "0.015", Decimal("3.25")),

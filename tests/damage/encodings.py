@@ -276,7 +276,7 @@ def thousands_points_with_decimal_commas(draft: Draft) -> None:
 
 
 def thousands_as_configured(draft: Draft) -> None:
-    """`1.234,50`, `1 234`, and configured so: read; with groups of other sizes, those rows go."""
+    """`1.234,50`, `1 234`, configured so: read; of other groups, or after a zero: those rows go."""
     thousands, decimal = draft.rng.choice([(",", "."), (".", ","), (" ", ","), ("'", ".")])
     draft.settings |= {"thousands": thousands, "decimal": decimal}
     sheet = draft.sheet()
@@ -284,7 +284,7 @@ def thousands_as_configured(draft: Draft) -> None:
         amount = Decimal(draft.rng.randint(1, 10**10)).scaleb(-draft.rng.choice([0, 2, 3]))
         signs = str.maketrans({",": thousands, ".": decimal})
         sheet.use(draft.sale(amount=amount), amount=f"{amount:,f}".translate(signs))
-    for amount in ("1{}23", "1234{}567", "1{}2345", "1{}234{}56", "12{}3"):
+    for amount in ("1{}23", "1234{}567", "1{}2345", "1{}234{}56", "12{}3", "0{}900"):
         sheet.lose(NOT_A_NUMBER, amount=amount.format(thousands, thousands))
     sheet.save()
 

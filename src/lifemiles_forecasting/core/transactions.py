@@ -122,7 +122,9 @@ def _number(text: ir.StringValue, settings: DataSettings) -> ir.StringValue:
 
     if settings.thousands:
         mark, point = THOUSANDS.get(settings.thousands, f"[{settings.thousands}]"), settings.decimal
-        grouped = text.re_search(f"^[+-]?[0-9]{{1,3}}({mark}[0-9]{{3}})+([{point}][0-9]*)?$")
+        # `0,900` has no thousands: its mark may be a decimal sign
+        pattern = f"^[+-]?[1-9][0-9]{{0,2}}({mark}[0-9]{{3}})+([{point}][0-9]*)?$"
+        grouped = text.re_search(pattern)
         text = ibis.ifelse(grouped, text.re_replace(mark, ""), text)
     if settings.decimal == ",":
         return ibis.ifelse(text.contains("."), None, text.replace(",", "."))
