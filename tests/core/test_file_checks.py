@@ -91,8 +91,9 @@ def test_input_error_when_more_dates_fit_the_other_order():
     )
     with pytest.raises(InputError, match=message):
         dated("dmy", 2, 3, " 01/13/2018 ")
-    with pytest.raises(InputError, match=r"date_order to dmy"):
-        dated("mdy", 0, 1, "13.01.2018 10:00")
+    for written in ("13.01.2018 10:00", "13/1/2018 12:00:00 a. m."):
+        with pytest.raises(InputError, match=r"date_order to dmy"):
+            dated("mdy", 0, 1, written)
 
 
 @pytest.mark.parametrize(
@@ -104,6 +105,8 @@ def test_input_error_when_more_dates_fit_the_other_order():
         ("dmy", 0, "05/45/2017"),  # a day of no order
         ("dmy", 0, "02/30/2017"),
         ("mdy", 0, "13/13/2018"),
+        ("dmy", 0, "01/12/2018 noon"),  # a day of both, whose time is not read
+        ("dmy", 0, "01/13/2018 noon"),  # a day of one, which it would not be there either
         ("ymd", 0, "01/13/2018"),
     ],
 )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -24,6 +23,7 @@ from lifemiles_forecasting.core.transactions import (
     FLAW,
     NOT_A_NUMBER,
     NUMBERED,
+    TIME,
     UNREADABLE,
     USABLE,
     VALUE,
@@ -122,30 +122,36 @@ def _remedy(choices: Sequence[Sequence[str]], signs: bool) -> tuple[str, str]:
     return ", and ".join(expected), "; ".join(steps)
 
 
+def _texts(rows: Iterable[str], names: Iterable[str]) -> list[str]:
+    """What stands in some columns of rows of the quarantine, without outer white space."""
+    accepted = {heading(name) for name in names}
+    cells = (cell for row in rows for cell in json.loads(row).items())
+    return [text.strip() for name, text in cells if heading(name) in accepted and text.strip()]
+
+
 def _amounts(rows: Iterable[str], settings: DataSettings, target: str) -> list[str]:
     """The texts of the amounts in some rows of the quarantine."""
     columns = AMOUNTS.get(target, (target,))
-    accepted = {heading(name) for key in columns for name in settings.columns.get(key, ())}
-    return [
-        text
-        for row in rows
-        for name, text in json.loads(row).items()
-        if heading(name) in accepted and text.strip()
-    ]
+    return _texts(rows, [name for key in columns for name in settings.columns.get(key, ())])
 
 
-def _swapped(quarantine: pd.DataFrame, settings: DataSettings) -> Counter[str]:
+def _swapped(quarantine: pd.DataFrame, settings: DataSettings) -> dict[str, int]:
     """By file, dates that are none in the configured order and are one in the other."""
-    accepted = {heading(name) for name in settings.columns[settings.date_column]}
-    found: Counter[str] = Counter()
     bad = quarantine[quarantine[c.REASON] == BAD_DATE]
-    for file, raw in zip(bad[c.FILE], bad[c.RAW], strict=True):
-        for name, written in json.loads(raw).items():
-            parts = re.search(NUMBERED, written.strip()) if heading(name) in accepted else None
-            if parts:
-                day, month = (2, 1) if settings.date_order == "dmy" else (1, 2)
-                found[file] += _is_date(parts[3], parts[month], parts[day])
-    return found
+    names, other = settings.columns[settings.date_column], OTHER_ORDER[settings.date_order]
+    return {
+        file: sum(_orders(text) == [other] for text in _texts(rows, names))
+        for file, rows in bad.groupby(c.FILE)[c.RAW]
+    }
+
+
+def _orders(text: str) -> list[str]:
+    """The orders of day and month in which three numbers, and a time if one follows, are read."""
+    parts = re.search(NUMBERED, text)
+    if not parts or (parts[4] and not re.search(TIME, parts[4])):
+        return []
+    year, days = parts[3], {"dmy": (parts[2], parts[1]), "mdy": (parts[1], parts[2])}
+    return [order for order, (month, day) in days.items() if _is_date(year, month, day)]
 
 
 def _is_date(*numbers: str) -> bool:
@@ -170,8 +176,8 @@ def check_date_order(rows: ir.Table, quarantine: pd.DataFrame, settings: DataSet
     Raises:
         InputError: a file in the other order.
     """
-    swapped = _swapped(quarantine, settings) if settings.date_order in OTHER_ORDER else Counter()
-    if not swapped:
+    swapped = _swapped(quarantine, settings) if settings.date_order in OTHER_ORDER else {}
+    if not any(swapped.values()):
         return
     late = rows.filter(rows[FLAW] == USABLE, rows[c.DATE].day() > LAST_MONTH)
     fitting = late.group_by(c.FILE).aggregate(days=late.count()).to_pandas()
