@@ -28,9 +28,12 @@ def quarantine(*rows: tuple[str, int, str, str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["file", "line", "reason", "raw"])
 
 
-def forms(rows_in: int, bad: int, reason: str, share: float = 0.05, amount: str = "") -> None:
+def forms(
+    rows_in: int, bad: int, reason: str, share: float = 0.05, amount: str = "", day: str = ""
+) -> None:
     files = [{"file": "a.csv", "rows_in": rows_in}, {"file": "b.csv", "rows_in": 1000}]
-    rows = [("a.csv", i + 2, reason, json.dumps({"BILLINGS": amount})) for i in range(bad)]
+    raw = json.dumps({"BILLINGS": amount, "PROCESS_DATE": day})
+    rows = [("a.csv", i + 2, reason, raw) for i in range(bad)]
     configured = DataSettings(columns=COLUMNS, max_quarantined_share=share)
     file_checks.check_forms(files, quarantine(*rows), configured, "billings", "q.parquet")
 
@@ -61,6 +64,40 @@ def test_input_error_names_what_would_read_the_amounts(amount, message):
     with pytest.raises(InputError, match=message) as caught:
         forms(10, 6, t.NOT_A_NUMBER, amount=amount)
     assert amount not in str(caught.value)  # another column may have been taken for it
+
+
+def test_input_error_names_the_cells_where_lines_cannot_be_read():
+    message = (
+        r"that cannot be used \(unreadable line\), the first in line 2; expected rows of as many "
+        r"cells as the header, and no stray quotes\. See the rows in q\.parquet; put values that "
+    )
+    with pytest.raises(InputError, match=message) as caught:
+        forms(10, 6, t.UNREADABLE)
+    assert "data_processing" not in str(caught.value)
+
+
+@pytest.mark.parametrize("day", ["2024-1-5", "5/1/24", "13/13/2024", "13.13.2024 11:59 PM"])
+def test_input_error_names_the_forms_of_dates_and_quotes_one_that_is_of_none(day):
+    message = (
+        r"\(bad date\), .*; expected dates YYYY-MM-DD, YYYY/MM/DD or YYYYMMDD, or as "
+        r"data_processing\.date_order says DD/MM/YYYY or MM/DD/YYYY, without or with a time such as"
+        rf".*; convert the dates of the file, such as {day}\.$"
+    )
+    with pytest.raises(InputError, match=message):
+        forms(10, 6, t.BAD_DATE, day=day)
+
+
+@pytest.mark.parametrize("day", ["00000900", "123-45-6789", "Ana", "5/1/2024 Ana", "45296"])
+def test_input_error_quotes_nothing_that_may_be_no_date(day):
+    with pytest.raises(InputError, match=r"convert the dates of the file\.$") as caught:
+        forms(10, 6, t.BAD_DATE, day=day)
+    assert day not in str(caught.value)
+
+
+@pytest.mark.parametrize("day", ["5/1/2024", "31/1/2024 12:00:00 AM"])
+def test_input_error_names_the_order_where_one_reads_the_dates(day):
+    with pytest.raises(InputError, match=r"set data_processing\.date_order to the form of the"):
+        forms(10, 6, t.BAD_DATE, day=day)
 
 
 def test_no_error_for_half_of_a_file_a_tiny_file_or_what_the_share_allows():
