@@ -279,6 +279,11 @@ def test_input_error_when_a_name_stands_twice():
         resolve_columns([*HEADER, "Miles", "Miles"], "a.csv", DATA, "billings")
 
 
+def test_a_name_that_is_not_used_may_stand_twice():
+    found = resolve_columns(["Note", *HEADER, "Note", "", ""], "a.csv", DATA, "billings")
+    assert found == {"partner_code": 1, "store_code": 2, "process_date": 3, "billings": 4}
+
+
 @pytest.mark.parametrize(
     ("header", "target", "message"),
     [

@@ -228,7 +228,7 @@ def names_written_otherwise(draft: Draft) -> None:
 
 
 def column_named_twice(draft: Draft) -> None:
-    """A header with the same name twice: refused."""
+    """A header with the name of a column that is read twice: refused."""
     key = draft.rng.choice(["partner", "day", "amount", "city"])
     sheet = draft.sheet(headings=HEADINGS | {"again": HEADINGS[key]})
     sheet.use_all(draft.sales(20))

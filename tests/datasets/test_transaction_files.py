@@ -261,6 +261,12 @@ def test_separator_and_decimal_comma(tmp_path):
     assert found.panel["y"].tolist() == [1.5]
 
 
+def test_cells_of_columns_of_one_name_are_kept_apart(tmp_path):
+    text = "Note," + HEADER[:-1] + ",Note,,\nfirst," + line(1, b="x")[:-1] + ",last,,behind\n"
+    cells = json.loads(Result(written(tmp_path, text)).quarantine["raw"][0])
+    assert (cells["Note"], cells["column 8"], cells["column 10"]) == ("first", "last", "behind")
+
+
 def test_a_name_that_looks_like_a_pattern(tmp_path):
     written(tmp_path, HEADER + line(1), "a[1].csv")
     assert Result(tmp_path).panel["y"].tolist() == [1.5]

@@ -66,7 +66,8 @@ def resolve_columns(
         target: what is forecast; decides which columns are required.
 
     Raises:
-        InputError: there is no header, a name stands twice in it, or a required column is missing.
+        InputError: there is no header, an accepted name stands twice in it, or a required column
+            is missing.
     """
     if not _is_header(header, settings):
         # not shown: it may be a row, with a member number in it
@@ -75,7 +76,9 @@ def resolve_columns(
             "the header there",
             "Add it, or the file's names of the columns to data_processing.columns.",
         )
-    twice = [name for name, times in Counter(header).items() if times > 1 and name]
+    accepted = {heading(name) for names in settings.columns.values() for name in names}
+    names = Counter(name for name in header if name and heading(name) in accepted)
+    twice = [name for name, times in names.items() if times > 1]
     if twice:
         raise InputError(f"column {twice[0]!r} more than once in the header of {file}", "it once")
     positions = {name: _find(header, accepted, file) for name, accepted in settings.columns.items()}
