@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import json
 import os
@@ -292,6 +293,12 @@ def test_carriage_returns_alone_end_lines(tmp_path):
         ("\n" + HEADER, "a.csv", r"found a blank first line in a\.csv"),
         (b"\x89PNG\x00\x01", "a.csv", r"found a binary file a\.csv \(it has NUL bytes\)"),
         (HEADER.encode("utf-16"), "a.csv", r"UTF-16 in a\.csv; .*encoding to utf-16, or convert"),
+        (HEADER.encode("utf-32"), "a.csv", r"found text in UTF-32, a\.csv; .* Save it as UTF-8\."),
+        (
+            codecs.BOM_UTF32_BE + HEADER.encode("utf-32-be"),
+            "a.csv",
+            r"found text in UTF-32, a\.csv; expected text in CSV form\. Save it as UTF-8\.",
+        ),
         (HEADER.encode("utf-16-le"), "a.csv", r"binary file a\.csv.*data_processing\.encoding"),
         (HEADER.replace("Store Name", '"Store'), "a.csv", r"header in a\.csv that does not end wh"),
         ("Facturación,b\n".encode("latin-1"), "a.csv", r"header in a\.csv that is not utf-8"),

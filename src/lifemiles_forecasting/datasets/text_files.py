@@ -17,6 +17,9 @@ FORMATS = {
     b"\x1f\x8b": ("a gzip file", "Let its name end in .csv.gz."),
     b"PK\x03\x04": ("a zip or Excel file", "Unpack it, or save it as CSV."),
     b"PAR1": ("a Parquet file", "Save it as CSV."),
+    # before UTF-16 is looked for, with whose mark the first one begins
+    codecs.BOM_UTF32_LE: ("text in UTF-32", "Save it as UTF-8."),
+    codecs.BOM_UTF32_BE: ("text in UTF-32", "Save it as UTF-8."),
 }
 LETTERLESS = re.compile("[\x80-\x9f]")  # control characters in Latin-1; letters in Windows-1252
 LOST = "lifemiles_lost_bytes"  # name of our handler of bytes that an encoding does not know
