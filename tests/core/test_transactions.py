@@ -303,6 +303,16 @@ def test_input_error_names_the_missing_column(header, target, message):
         resolve_columns(header, "a.csv", DATA, target)
 
 
+def test_input_error_names_a_column_that_no_name_is_accepted_for():
+    data = configured(columns=DATA.columns | {"partner_code": ()})
+    message = (
+        r"found no column 'partner_code' in a\.csv, which has: Partner Code, .*; expected it in "
+        r"every file\. data_processing\.columns has no name for partner_code: add the file's\.$"
+    )
+    with pytest.raises(InputError, match=message):
+        resolve_columns(HEADER, "a.csv", data, "billings")
+
+
 @pytest.mark.parametrize("separator", [",", ";"])
 def test_input_error_shows_nothing_of_a_row_where_the_header_should_be(separator):
     row = ["00000900", "CJFRE", "Fresh", "2017-03-01", "1"]

@@ -103,8 +103,10 @@ def _missing_column(
             hint = f"Its columns are separated by {other!r}: set data_processing.separator to it."
     if group == (settings.date_column,):
         hint += " Another column of dates can be chosen with data_processing.date_column."
+    if not any(settings.columns.get(part) for option in group for part in option.split("+")):
+        hint = f"data_processing.columns has no name for {group[0]}: add the file's."
     names = [
-        " with ".join(repr(" / ".join(settings.columns.get(p, (p,)))) for p in option.split("+"))
+        " with ".join(repr(" / ".join(settings.columns.get(p) or (p,))) for p in option.split("+"))
         for option in group
     ]
     shown = ", ".join(header[:30])
