@@ -328,7 +328,20 @@ def test_input_error_when_a_gzip_file_is_broken(tmp_path, damage):
 def test_input_error_when_the_folder_is_missing_or_empty(tmp_path):
     with pytest.raises(InputError, match=r"found no folder .*nowhere.*raw_transactions=DIR"):
         Result(tmp_path / "nowhere")
-    with pytest.raises(InputError, match=r"found no \.csv or \.csv\.gz file in"):
+    with pytest.raises(InputError, match=r"found no \.csv or \.csv\.gz file in [^,]*; expected"):
+        Result(tmp_path)
+
+
+def test_input_error_names_what_a_folder_without_csv_files_has(tmp_path):
+    written(tmp_path, b"PK\x03\x04", "2024\n.zip")
+    (tmp_path / "README.md").touch()
+    (tmp_path / "old").mkdir()
+    written(tmp_path / "old", HEADER)
+    message = (
+        r"found no \.csv or \.csv\.gz file in .*, which has: 2024\?\.zip, old/; expected at least "
+        r"one\. Bring these there in that form, or choose another folder with --params=raw_tr"
+    )
+    with pytest.raises(InputError, match=message):
         Result(tmp_path)
 
 
