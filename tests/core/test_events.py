@@ -47,6 +47,8 @@ def test_a_row_of_each_kind():
         HEADER.replace(",", ";") + ROW.replace(",", ";"),
         HEADER.replace(",", "\t") + ROW.replace(",", "\t"),
         HEADER.replace("\n", "\r\n") + ROW.replace("\n", "\r\n"),
+        HEADER.replace("\n", "\r") + ROW.replace("\n", "\r"),
+        (HEADER + ROW).replace(",", ";").replace("\n", "\r"),
         "\n" + HEADER + "\n  ,\n".replace(",", " ") + ROW + "\n\n",
         "Partner Code,STORE_CODE,Start Date,end_date,Name,value\n" + ROW,
         'partner_code,store_code,start_date,end_date,name,value\n"P"," 001 ",2024-05-01,2024-05-03,'
@@ -54,7 +56,18 @@ def test_a_row_of_each_kind():
         "name,end_date,start_date,store_code,value,partner_code\n"
         "double miles,2024-05-03,2024-05-01,001,2,P",
     ],
-    ids=["bom", "semicolon", "tab", "crlf", "blank lines", "header", "quotes", "order"],
+    ids=[
+        "bom",
+        "semicolon",
+        "tab",
+        "crlf",
+        "cr",
+        "cr and semicolon",
+        "blank lines",
+        "header",
+        "quotes",
+        "order",
+    ],
 )
 def test_forms_that_mean_the_same(text):
     pd.testing.assert_frame_equal(
@@ -145,9 +158,10 @@ def test_InputError_names_the_first_row_and_counts_the_others():
     assert message.endswith(". 2 more rows cannot be used")
 
 
-def test_lines_are_those_of_the_file():
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_are_those_of_the_file(end):
     text = HEADER + 'P,,2024-05-01,2024-05-03,"two\nlines",2\n' + "\n" + "P,,x,2024-05-03,y,2\n"
-    assert "line 5 of events.csv" in refusal(text)
+    assert "line 5 of events.csv" in refusal(text.replace("\n", end))
 
 
 @pytest.mark.parametrize(

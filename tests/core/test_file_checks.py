@@ -28,9 +28,12 @@ def quarantine(*rows: tuple[str, int, str, str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["file", "line", "reason", "raw"])
 
 
-def forms(rows_in: int, bad: int, reason: str, share: float = 0.05, amount: str = "") -> None:
+def forms(
+    rows_in: int, bad: int, reason: str, share: float = 0.05, amount: str = "", day: str = ""
+) -> None:
     files = [{"file": "a.csv", "rows_in": rows_in}, {"file": "b.csv", "rows_in": 1000}]
-    rows = [("a.csv", i + 2, reason, json.dumps({"BILLINGS": amount})) for i in range(bad)]
+    raw = json.dumps({"BILLINGS": amount, "PROCESS_DATE": day})
+    rows = [("a.csv", i + 2, reason, raw) for i in range(bad)]
     configured = DataSettings(columns=COLUMNS, max_quarantined_share=share)
     file_checks.check_forms(files, quarantine(*rows), configured, "billings", "q.parquet")
 
@@ -63,6 +66,40 @@ def test_input_error_names_what_would_read_the_amounts(amount, message):
     assert amount not in str(caught.value)  # another column may have been taken for it
 
 
+def test_input_error_names_the_cells_where_lines_cannot_be_read():
+    message = (
+        r"that cannot be used \(unreadable line\), the first in line 2; expected rows of as many "
+        r"cells as the header, and no stray quotes\. See the rows in q\.parquet; put values that "
+    )
+    with pytest.raises(InputError, match=message) as caught:
+        forms(10, 6, t.UNREADABLE)
+    assert "data_processing" not in str(caught.value)
+
+
+@pytest.mark.parametrize("day", ["2024-1-5", "5/1/24", "13/13/2024", "13.13.2024 11:59 PM"])
+def test_input_error_names_the_forms_of_dates_and_quotes_one_that_is_of_none(day):
+    message = (
+        r"\(bad date\), .*; expected dates YYYY-MM-DD, YYYY/MM/DD or YYYYMMDD, or as "
+        r"data_processing\.date_order says DD/MM/YYYY or MM/DD/YYYY, without or with a time such as"
+        rf".*; convert the dates of the file, such as {day}\.$"
+    )
+    with pytest.raises(InputError, match=message):
+        forms(10, 6, t.BAD_DATE, day=day)
+
+
+@pytest.mark.parametrize("day", ["00000900", "123-45-6789", "Ana", "5/1/2024 Ana", "45296"])
+def test_input_error_quotes_nothing_that_may_be_no_date(day):
+    with pytest.raises(InputError, match=r"convert the dates of the file\.$") as caught:
+        forms(10, 6, t.BAD_DATE, day=day)
+    assert day not in str(caught.value)
+
+
+@pytest.mark.parametrize("day", ["5/1/2024", "31/1/2024 12:00:00 AM"])
+def test_input_error_names_the_order_where_one_reads_the_dates(day):
+    with pytest.raises(InputError, match=r"set data_processing\.date_order to the form of the"):
+        forms(10, 6, t.BAD_DATE, day=day)
+
+
 def test_no_error_for_half_of_a_file_a_tiny_file_or_what_the_share_allows():
     forms(10, 5, t.BAD_DATE)
     forms(9, 9, t.BAD_DATE)
@@ -91,8 +128,9 @@ def test_input_error_when_more_dates_fit_the_other_order():
     )
     with pytest.raises(InputError, match=message):
         dated("dmy", 2, 3, " 01/13/2018 ")
-    with pytest.raises(InputError, match=r"date_order to dmy"):
-        dated("mdy", 0, 1, "13.01.2018 10:00")
+    for written in ("13.01.2018 10:00", "13/1/2018 12:00:00 a. m."):
+        with pytest.raises(InputError, match=r"date_order to dmy"):
+            dated("mdy", 0, 1, written)
 
 
 @pytest.mark.parametrize(
@@ -104,6 +142,8 @@ def test_input_error_when_more_dates_fit_the_other_order():
         ("dmy", 0, "05/45/2017"),  # a day of no order
         ("dmy", 0, "02/30/2017"),
         ("mdy", 0, "13/13/2018"),
+        ("dmy", 0, "01/12/2018 noon"),  # a day of both, whose time is not read
+        ("dmy", 0, "01/13/2018 noon"),  # a day of one, which it would not be there either
         ("ymd", 0, "01/13/2018"),
     ],
 )

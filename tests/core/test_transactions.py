@@ -61,6 +61,13 @@ def reasons(frame: pd.DataFrame) -> list[str]:
         ("5.3.2017", "dmy", "2017-03-05"),
         ("05-03-2017 10:00", "dmy", "2017-03-05"),
         ("05/03/2017", "mdy", "2017-05-03"),
+        ("5/3/2017 12:00:00 AM", "mdy", "2017-05-03"),
+        ("5/3/2017 1:05 pm", "dmy", "2017-03-05"),
+        ("5/3/2017 12:00:00 a. m.", "dmy", "2017-03-05"),
+        ("5/3/2017 12:00:00\u202fp.\xa0m.", "dmy", "2017-03-05"),
+        ("2017-03-05 11:59:59PM", "ymd", "2017-03-05"),
+        ("5/3/2017 12:00:00 XM", "mdy", None),
+        ("5/3/2017 AM", "mdy", None),
         ("2017-03-05", "dmy", "2017-03-05"),
         ("05/03/2017", "ymd", None),
         ("2017-3-5", "ymd", None),
@@ -121,6 +128,30 @@ def test_a_decimal_comma_is_read_only_when_it_is_configured(engine):
     )
     assert reasons(found) == ["used", t.NOT_A_NUMBER, "used"]
     assert found["amount"][0] == Decimal("1.5")
+
+
+@pytest.mark.parametrize(
+    ("text", "decimal", "thousands", "expected"),
+    [
+        ("1,234.5", ".", ",", Decimal("1234.5")),
+        ("-10,900", ".", ",", Decimal(-10900)),
+        ("1.234,5", ",", ".", Decimal("1234.5")),
+        ("0,900", ".", ",", t.NOT_A_NUMBER),
+        ("-0,900", ".", ",", t.NOT_A_NUMBER),
+        ("012,345", ".", ",", t.NOT_A_NUMBER),
+        ("0.123,4", ",", ".", t.NOT_A_NUMBER),
+        ("0.900", ",", ".", t.NOT_A_NUMBER),
+        ("0 900", ".", " ", t.NOT_A_NUMBER),
+    ],
+)
+def test_thousands_are_read_as_configured_and_do_not_begin_with_zero(
+    engine, text, decimal, thousands, expected
+):
+    found = classify(engine, [{"billings": text}], decimal=decimal, thousands=thousands)
+    if isinstance(expected, str):
+        assert reasons(found) == [expected]
+    else:
+        assert found["amount"][0] == expected
 
 
 @pytest.mark.parametrize(
@@ -248,6 +279,11 @@ def test_input_error_when_a_name_stands_twice():
         resolve_columns([*HEADER, "Miles", "Miles"], "a.csv", DATA, "billings")
 
 
+def test_a_name_that_is_not_used_may_stand_twice():
+    found = resolve_columns(["Note", *HEADER, "Note", "", ""], "a.csv", DATA, "billings")
+    assert found == {"partner_code": 1, "store_code": 2, "process_date": 3, "billings": 4}
+
+
 @pytest.mark.parametrize(
     ("header", "target", "message"),
     [
@@ -265,6 +301,16 @@ def test_input_error_when_a_name_stands_twice():
 def test_input_error_names_the_missing_column(header, target, message):
     with pytest.raises(InputError, match=message):
         resolve_columns(header, "a.csv", DATA, target)
+
+
+def test_input_error_names_a_column_that_no_name_is_accepted_for():
+    data = configured(columns=DATA.columns | {"partner_code": ()})
+    message = (
+        r"found no column 'partner_code' in a\.csv, which has: Partner Code, .*; expected it in "
+        r"every file\. data_processing\.columns has no name for partner_code: add the file's\.$"
+    )
+    with pytest.raises(InputError, match=message):
+        resolve_columns(HEADER, "a.csv", data, "billings")
 
 
 @pytest.mark.parametrize("separator", [",", ";"])

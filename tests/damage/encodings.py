@@ -74,13 +74,14 @@ def cp1252_as_configured(draft: Draft) -> None:
 
 
 def utf16_as_configured(draft: Draft) -> None:
-    """UTF-16 in either byte order with its mark, and configured so: read."""
+    """UTF-16 in either byte order, with or without its mark, and configured so: read."""
     order = draft.rng.choice(["le", "be"])
     draft.settings["encoding"] = "utf-16"
     sheet = draft.sheet(headings=ACCENTED)
     _accented(draft, sheet, 30)
     sheet.use_all(draft.sales(10, store_name="متجر 🛒"))
     mark = codecs.BOM_UTF16_LE if order == "le" else codecs.BOM_UTF16_BE
+    mark = draft.rng.choice([mark, b""])
     sheet.save(mark + sheet.encoded(f"utf-16-{order}"))
 
 
@@ -275,7 +276,7 @@ def thousands_points_with_decimal_commas(draft: Draft) -> None:
 
 
 def thousands_as_configured(draft: Draft) -> None:
-    """`1.234,50`, `1 234`, and configured so: read; with groups of other sizes, those rows go."""
+    """`1.234,50`, `1 234`, configured so: read; of other groups, or after a zero: those rows go."""
     thousands, decimal = draft.rng.choice([(",", "."), (".", ","), (" ", ","), ("'", ".")])
     draft.settings |= {"thousands": thousands, "decimal": decimal}
     sheet = draft.sheet()
@@ -283,7 +284,7 @@ def thousands_as_configured(draft: Draft) -> None:
         amount = Decimal(draft.rng.randint(1, 10**10)).scaleb(-draft.rng.choice([0, 2, 3]))
         signs = str.maketrans({",": thousands, ".": decimal})
         sheet.use(draft.sale(amount=amount), amount=f"{amount:,f}".translate(signs))
-    for amount in ("1{}23", "1234{}567", "1{}2345", "1{}234{}56", "12{}3"):
+    for amount in ("1{}23", "1234{}567", "1{}2345", "1{}234{}56", "12{}3", "0{}900"):
         sheet.lose(NOT_A_NUMBER, amount=amount.format(thousands, thousands))
     sheet.save()
 

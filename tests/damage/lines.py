@@ -194,9 +194,19 @@ def too_few_cells(draft: Draft) -> None:
 def too_many_cells(draft: Draft) -> None:
     """Rows with cells beyond the header, such as a name with a bare separator: those rows go."""
     sheet = draft.sheet()
-    long = [sheet.record(draft.sale(store_name="Centro")) + "," * i for i in (1, 2)]
+    long = [sheet.record(draft.sale(store_name="Centro")) + end for end in (",x", ", ", ",,x")]
     bare = sheet.record(draft.sale(store_name="Centro")).replace("Centro", "Uno, dos")
     sheet.among(40, *[partial(sheet.lose, UNREADABLE, row) for row in (*long, bare)])
+    sheet.save()
+
+
+def empty_cells_beyond_the_header(draft: Draft) -> None:
+    """Separators behind the last cell of each row, beside one that ends early: that row goes."""
+    sheet = draft.sheet()
+    for sale in draft.sales(40):
+        sheet.use(sale, sheet.record(sale) + draft.rng.choice([",", ",,", ',""']))
+    short = sheet.record(draft.sale(store_name="Centro")).rsplit(",", 2)[0]
+    sheet.among(10, partial(sheet.lose, UNREADABLE, short))
     sheet.save()
 
 
@@ -218,7 +228,7 @@ def names_written_otherwise(draft: Draft) -> None:
 
 
 def column_named_twice(draft: Draft) -> None:
-    """A header with the same name twice: refused."""
+    """A header with the name of a column that is read twice: refused."""
     key = draft.rng.choice(["partner", "day", "amount", "city"])
     sheet = draft.sheet(headings=HEADINGS | {"again": HEADINGS[key]})
     sheet.use_all(draft.sales(20))
@@ -297,6 +307,7 @@ KINDS = (
     no_last_line_feed,
     too_few_cells,
     too_many_cells,
+    empty_cells_beyond_the_header,
     columns_in_another_order,
     names_written_otherwise,
     column_named_twice,

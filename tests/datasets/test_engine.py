@@ -16,3 +16,11 @@ def test_more_than_its_memory_is_one_error_that_says_what_to_raise():
         "found more rows than the database can compare within 30MB; expected fewer, or more "
         "memory for it. Raise memory_limit of raw_transactions in the catalog."
     )
+
+
+def test_a_temporary_folder_of_key_and_value_adds_no_column(tmp_path):
+    path = tmp_path / "job=5" / "rows.csv"
+    path.parent.mkdir()
+    path.write_text('"a"\n', "utf-8")
+    loaded = Engine("100MB").load_csv(path, ibis.schema({"code": "string"}))
+    assert loaded.to_pandas().to_dict("list") == {"code": ["a"]}

@@ -43,9 +43,10 @@ def test_InputError_when_the_file_is_broken(tmp_path):
         EventFileDataset(filepath=str(path)).load().read()
 
 
-def test_InputError_when_the_file_is_in_another_encoding(tmp_path):
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_InputError_when_the_file_is_in_another_encoding(tmp_path, end):
     path = tmp_path / "x.csv"
-    path.write_bytes(TEXT.encode("latin-1"))
+    path.write_bytes(TEXT.replace("\n", end).encode("latin-1"))
     message = r"found bytes that are not UTF-8 in line 2 of x\.csv; expected text in UTF-8"
     with pytest.raises(InputError, match=message):
         EventFileDataset(filepath=str(path)).load().read()

@@ -40,6 +40,15 @@ def test_spark_gives_what_duckdb_gives(dataset, tmp_path):
     assert found["quarantine"]["reason"].nunique() >= 4
 
 
+def test_a_temporary_folder_of_key_and_value_adds_no_column(spark, tmp_path):
+    folder = tmp_path / "job=5"
+    folder.mkdir()
+    cluster = Cluster(_session(ONE_MACHINE, spark), str(folder), "500MB")
+    pd.DataFrame({"code": ["a"]}).to_parquet(folder / "rows.parquet")
+    found = cluster.fetch(cluster.parquet([folder / "rows.parquet"]), lambda rows: rows)
+    assert found.to_pandas().to_dict("list") == {"code": ["a"]}
+
+
 def test_input_error_is_that_of_the_file_although_a_worker_has_read_it(dataset, tmp_path):
     made = mixed(["accents_in_utf8", "empty_file"])
     with pytest.raises(InputError, match=r"^found an empty file 001_data_02\.csv; expected a head"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import json
 import os
@@ -23,6 +24,7 @@ from lifemiles_forecasting.core.config import DataSettings, parse
 from lifemiles_forecasting.core.errors import InputError
 from lifemiles_forecasting.core.headers import resolve_columns
 from lifemiles_forecasting.core.panel import daily_panel, fingerprint, store_days
+from lifemiles_forecasting.datasets.csv_records import first_records
 from lifemiles_forecasting.datasets.transactions import TransactionFilesDataset
 
 CONF = Path(__file__).parents[2] / "conf/base/parameters_data_processing.yml"
@@ -70,6 +72,9 @@ DAMAGE = {
     "two lines": (lambda i: line(i, n='"first\nsecond"'), None),
     "quoted": (lambda i: line(i, n='"a ""b"", c"'), None),
     "quote inside": (lambda i: line(i, n='a"b'), None),
+    "empty behind": (lambda i: line(i)[:-1] + ",,\n", None),
+    "empty quotes behind": (lambda i: line(i)[:-1] + ',""\n', None),
+    "white behind": (lambda i: line(i)[:-1] + ", \n", t.UNREADABLE),
     "blank": (lambda i: "\n", ""),
     "white": (lambda i: "   \n", ""),
     "short": (lambda i: "P,1,2017-01-01\n", t.UNREADABLE),
@@ -137,6 +142,22 @@ def test_a_stray_quote_costs_one_line_of_a_large_file(tmp_path):
     found = Result(written(tmp_path, HEADER + "".join(lines)))
     assert found.reasons == {12: t.UNREADABLE, 50_002: t.NOT_A_NUMBER}
     assert found.counts[0]["rows_in"] == 60_000
+
+
+@pytest.mark.parametrize("behind", [",", ",,,", ',""'])
+def test_a_damaged_line_costs_itself_where_all_lines_end_in_a_separator(tmp_path, behind):
+    lines = [line(i)[:-1] + behind + "\n" for i in range(1500)]
+    sound = Result(written(tmp_path, HEADER + "".join(lines)))
+    damaged = Result(written(tmp_path, HEADER + "".join([*lines, "P,000,2017-01-01\n"])))
+    assert sound.reasons == {}
+    assert damaged.reasons == {1502: t.UNREADABLE}
+    pd.testing.assert_frame_equal(damaged.panel, sound.panel, check_exact=True)
+
+
+def test_the_first_rows_are_looked_at_where_all_lines_end_in_a_separator(tmp_path):
+    rows = (HEADER + line(1) + line(2)).replace("\n", ",\n").replace(",\n", "\n", 1)
+    (path,) = written(tmp_path, rows + line(3)[:-1] + ",x\n" + "cut").iterdir()
+    assert [row[4:] for row in first_records(path, ",", 6)] == [["A1", "name"], ["A2", "name"]]
 
 
 def test_lines_are_found_in_a_large_sound_file(tmp_path):
@@ -224,10 +245,13 @@ def test_shuffled_rows_and_files_give_the_same_panel(tmp_path):
     assert fingerprint(first) == fingerprint(second)
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1", "utf-16"])
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "latin-1", "utf-16", "utf-16-le", "utf-16-be"]
+)
 def test_encodings(tmp_path, encoding):
+    configured = "utf-16" if encoding.startswith("utf-16") else encoding.removesuffix("-sig")
     text = HEADER.replace("Billings", "Facturación") + line(1, p="Ñ") + line(2, b="x", n="é")
-    found = Result(written(tmp_path, text.encode(encoding)), encoding=encoding.removesuffix("-sig"))
+    found = Result(written(tmp_path, text.encode(encoding)), encoding=configured)
     assert found.panel["store_id"].unique() == ["Ñ_001"]
     assert json.loads(found.quarantine["raw"][0])["Store Name"] == "é"
 
@@ -238,9 +262,23 @@ def test_separator_and_decimal_comma(tmp_path):
     assert found.panel["y"].tolist() == [1.5]
 
 
+def test_cells_of_columns_of_one_name_are_kept_apart(tmp_path):
+    text = "Note," + HEADER[:-1] + ",Note,,\nfirst," + line(1, b="x")[:-1] + ",last,,behind\n"
+    cells = json.loads(Result(written(tmp_path, text)).quarantine["raw"][0])
+    assert (cells["Note"], cells["column 8"], cells["column 10"]) == ("first", "last", "behind")
+
+
 def test_a_name_that_looks_like_a_pattern(tmp_path):
     written(tmp_path, HEADER + line(1), "a[1].csv")
     assert Result(tmp_path).panel["y"].tolist() == [1.5]
+
+
+def test_a_folder_of_key_and_value_adds_no_column(tmp_path):
+    folder = tmp_path / "c3=7" / "month=01"  # the database would take the first for our column
+    folder.mkdir(parents=True)
+    found = Result(written(folder, HEADER + line(1) + line(2, b="x")))
+    assert found.panel["y"].tolist() == [1.5]
+    assert list(json.loads(found.quarantine["raw"][0])) == HEADER.strip().split(",")
 
 
 def test_carriage_returns_alone_end_lines(tmp_path):
@@ -255,6 +293,12 @@ def test_carriage_returns_alone_end_lines(tmp_path):
         ("\n" + HEADER, "a.csv", r"found a blank first line in a\.csv"),
         (b"\x89PNG\x00\x01", "a.csv", r"found a binary file a\.csv \(it has NUL bytes\)"),
         (HEADER.encode("utf-16"), "a.csv", r"UTF-16 in a\.csv; .*encoding to utf-16, or convert"),
+        (HEADER.encode("utf-32"), "a.csv", r"found text in UTF-32, a\.csv; .* Save it as UTF-8\."),
+        (
+            codecs.BOM_UTF32_BE + HEADER.encode("utf-32-be"),
+            "a.csv",
+            r"found text in UTF-32, a\.csv; expected text in CSV form\. Save it as UTF-8\.",
+        ),
         (HEADER.encode("utf-16-le"), "a.csv", r"binary file a\.csv.*data_processing\.encoding"),
         (HEADER.replace("Store Name", '"Store'), "a.csv", r"header in a\.csv that does not end wh"),
         ("Facturación,b\n".encode("latin-1"), "a.csv", r"header in a\.csv that is not utf-8"),
@@ -284,7 +328,20 @@ def test_input_error_when_a_gzip_file_is_broken(tmp_path, damage):
 def test_input_error_when_the_folder_is_missing_or_empty(tmp_path):
     with pytest.raises(InputError, match=r"found no folder .*nowhere.*raw_transactions=DIR"):
         Result(tmp_path / "nowhere")
-    with pytest.raises(InputError, match=r"found no \.csv or \.csv\.gz file in"):
+    with pytest.raises(InputError, match=r"found no \.csv or \.csv\.gz file in [^,]*; expected"):
+        Result(tmp_path)
+
+
+def test_input_error_names_what_a_folder_without_csv_files_has(tmp_path):
+    written(tmp_path, b"PK\x03\x04", "2024\n.zip")
+    (tmp_path / "README.md").touch()
+    (tmp_path / "old").mkdir()
+    written(tmp_path / "old", HEADER)
+    message = (
+        r"found no \.csv or \.csv\.gz file in .*, which has: 2024\?\.zip, old/; expected at least "
+        r"one\. Bring these there in that form, or choose another folder with --params=raw_tr"
+    )
+    with pytest.raises(InputError, match=message):
         Result(tmp_path)
 
 

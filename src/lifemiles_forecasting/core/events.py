@@ -23,6 +23,7 @@ from lifemiles_forecasting.core.names import heading, plain
 
 REQUIRED = (c.START_DATE, c.END_DATE, c.NAME)
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+LINE_END = re.compile("\r\n|\r|\n")
 NUMBER = re.compile(r"[+-]?\d{1,9}([.,]\d{1,9})?")
 TYPES = {
     c.PARTNER_CODE: "str",
@@ -85,9 +86,10 @@ def parse_events(text: str, file: str) -> pd.DataFrame:
 
 def _records(text: str, file: str) -> Iterator[tuple[int, list[str]]]:
     """Line number and values of each record that is not blank; the header is the first."""
-    first = text.lstrip().partition("\n")[0]
+    first = LINE_END.split(text.lstrip(), maxsplit=1)[0]
     separator = max(SEPARATORS, key=first.count)
-    reader, line = csv.reader(io.StringIO(text), delimiter=separator, strict=True), 0
+    lines = io.StringIO(text, newline="")  # of which a carriage return alone ends one, too
+    reader, line = csv.reader(lines, delimiter=separator, strict=True), 0
     try:
         for values in reader:
             if any(value.strip() for value in values):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -24,6 +23,7 @@ from lifemiles_forecasting.core.transactions import (
     FLAW,
     NOT_A_NUMBER,
     NUMBERED,
+    TIME,
     UNREADABLE,
     USABLE,
     VALUE,
@@ -34,14 +34,25 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
     import pandas as pd
 
-# reasons that a whole file has when it is of another form than the configuration says
-FORMS = {
-    UNREADABLE: "separator",
-    WRONG_ENCODING: "encoding",
-    BAD_DATE: "date_order",
-}
+# reasons that a whole file has when it is of another form than a setting says
+FORMS = {WRONG_ENCODING: "encoding", BAD_DATE: "date_order"}
+# of unreadable lines; their separator is the configured one, as the header has been found
+CELLS = (
+    "rows of as many cells as the header, and no stray quotes",
+    "put values that have the separator in them into quotes, and end either all lines or none in a "
+    "separator",
+)
+DATES = (
+    "dates YYYY-MM-DD, YYYY/MM/DD or YYYYMMDD, or as data_processing.date_order says DD/MM/YYYY or "
+    "MM/DD/YYYY, without or with a time such as 23:59:59 or 11:59 PM"
+)
+# what is quoted is surely a date: another column may have been taken for it
+QUOTED = re.compile(
+    "([0-9]{4}[/.-][0-9]{1,2}[/.-][0-9]{1,2}|[0-9]{1,2}[/.-][0-9]{1,2}[/.-]([0-9]{4}|[0-9]{2}))"
+    "([ T][0-9:., APMapm]*)?"
+)
 AMOUNTS = {"billings": ("billings", "miles", "mile_price")}  # columns of a target, if not its own
-LOOKED_AT = 1_000  # amounts of a file that cannot be read
+LOOKED_AT = 1_000  # rows of a file that cannot be read
 MOST = 0.5  # share of a file's rows
 FEWEST_ROWS = 10  # with fewer, one odd row would be a large share of a file
 FEWEST_DAYS = 10  # equal store-days in two files; fewer may be chance
@@ -87,24 +98,37 @@ def check_forms(
     Raises:
         InputError: a file in another form than the configured one.
     """
-    found = quarantine[quarantine[c.REASON].isin([*FORMS, NOT_A_NUMBER])]
+    found = quarantine[quarantine[c.REASON].isin([*FORMS, UNREADABLE, NOT_A_NUMBER])]
     counts = found.groupby([c.FILE, c.REASON])[c.LINE].agg(["size", "min"])
     rows_in = {counted["file"]: counted["rows_in"] for counted in files}
     for (file, reason), rows, line in counts.itertuples():
         most = max(MOST, settings.max_quarantined_share)
         if rows_in[file] >= FEWEST_ROWS and rows > most * rows_in[file]:
-            if reason == NOT_A_NUMBER:
-                bad = found[(found[c.FILE] == file) & (found[c.REASON] == reason)]
-                texts = _amounts(bad[c.RAW].head(LOOKED_AT), settings, target)
-                expected, remedy = _remedy(*advice(texts, settings))
-            else:
-                expected, remedy = _remedy([(FORMS[reason],)], False)
+            bad = found[(found[c.FILE] == file) & (found[c.REASON] == reason)]
+            raw = bad[c.RAW].head(LOOKED_AT)
+            expected, remedy = _advised(reason, raw, settings, target)
             raise InputError(
                 f"{rows:,} of {rows_in[file]:,} rows in {file} that cannot be used ({reason}), "
                 f"the first in line {line}",
                 expected,
                 f"See the rows in {where}; {remedy}.",
             )
+
+
+def _advised(
+    reason: str, rows: Iterable[str], settings: DataSettings, target: str
+) -> tuple[str, str]:
+    """What is expected of a file whose rows have this reason, and what to do."""
+    if reason == UNREADABLE:
+        return CELLS
+    if reason == NOT_A_NUMBER:
+        return _remedy(*advice(_amounts(rows, settings, target), settings))
+    dates = _texts(rows, settings.columns[settings.date_column]) if reason == BAD_DATE else []
+    unread = [text for text in dates if not _orders(text)]
+    if len(unread) <= MOST * len(dates):
+        return _remedy([(FORMS[reason],)], False)
+    quoted = next(filter(QUOTED.fullmatch, unread), "")
+    return DATES, "convert the dates of the file" + f", such as {quoted}" * bool(quoted)
 
 
 def _remedy(choices: Sequence[Sequence[str]], signs: bool) -> tuple[str, str]:
@@ -122,30 +146,36 @@ def _remedy(choices: Sequence[Sequence[str]], signs: bool) -> tuple[str, str]:
     return ", and ".join(expected), "; ".join(steps)
 
 
+def _texts(rows: Iterable[str], names: Iterable[str]) -> list[str]:
+    """What stands in some columns of rows of the quarantine, without outer white space."""
+    accepted = {heading(name) for name in names}
+    cells = (cell for row in rows for cell in json.loads(row).items())
+    return [text.strip() for name, text in cells if heading(name) in accepted and text.strip()]
+
+
 def _amounts(rows: Iterable[str], settings: DataSettings, target: str) -> list[str]:
     """The texts of the amounts in some rows of the quarantine."""
     columns = AMOUNTS.get(target, (target,))
-    accepted = {heading(name) for key in columns for name in settings.columns.get(key, ())}
-    return [
-        text
-        for row in rows
-        for name, text in json.loads(row).items()
-        if heading(name) in accepted and text.strip()
-    ]
+    return _texts(rows, [name for key in columns for name in settings.columns.get(key, ())])
 
 
-def _swapped(quarantine: pd.DataFrame, settings: DataSettings) -> Counter[str]:
+def _swapped(quarantine: pd.DataFrame, settings: DataSettings) -> dict[str, int]:
     """By file, dates that are none in the configured order and are one in the other."""
-    accepted = {heading(name) for name in settings.columns[settings.date_column]}
-    found: Counter[str] = Counter()
     bad = quarantine[quarantine[c.REASON] == BAD_DATE]
-    for file, raw in zip(bad[c.FILE], bad[c.RAW], strict=True):
-        for name, written in json.loads(raw).items():
-            parts = re.search(NUMBERED, written.strip()) if heading(name) in accepted else None
-            if parts:
-                day, month = (2, 1) if settings.date_order == "dmy" else (1, 2)
-                found[file] += _is_date(parts[3], parts[month], parts[day])
-    return found
+    names, other = settings.columns[settings.date_column], OTHER_ORDER[settings.date_order]
+    return {
+        file: sum(_orders(text) == [other] for text in _texts(rows, names))
+        for file, rows in bad.groupby(c.FILE)[c.RAW]
+    }
+
+
+def _orders(text: str) -> list[str]:
+    """The orders of day and month in which three numbers, and a time if one follows, are read."""
+    parts = re.search(NUMBERED, text)
+    if not parts or (parts[4] and not re.search(TIME, parts[4])):
+        return []
+    year, days = parts[3], {"dmy": (parts[2], parts[1]), "mdy": (parts[1], parts[2])}
+    return [order for order, (month, day) in days.items() if _is_date(year, month, day)]
 
 
 def _is_date(*numbers: str) -> bool:
@@ -170,8 +200,8 @@ def check_date_order(rows: ir.Table, quarantine: pd.DataFrame, settings: DataSet
     Raises:
         InputError: a file in the other order.
     """
-    swapped = _swapped(quarantine, settings) if settings.date_order in OTHER_ORDER else Counter()
-    if not swapped:
+    swapped = _swapped(quarantine, settings) if settings.date_order in OTHER_ORDER else {}
+    if not any(swapped.values()):
         return
     late = rows.filter(rows[FLAW] == USABLE, rows[c.DATE].day() > LAST_MONTH)
     fitting = late.group_by(c.FILE).aggregate(days=late.count()).to_pandas()

@@ -66,7 +66,8 @@ def resolve_columns(
         target: what is forecast; decides which columns are required.
 
     Raises:
-        InputError: there is no header, a name stands twice in it, or a required column is missing.
+        InputError: there is no header, an accepted name stands twice in it, or a required column
+            is missing.
     """
     if not _is_header(header, settings):
         # not shown: it may be a row, with a member number in it
@@ -75,7 +76,9 @@ def resolve_columns(
             "the header there",
             "Add it, or the file's names of the columns to data_processing.columns.",
         )
-    twice = [name for name, times in Counter(header).items() if times > 1 and name]
+    accepted = {heading(name) for names in settings.columns.values() for name in names}
+    names = Counter(name for name in header if name and heading(name) in accepted)
+    twice = [name for name, times in names.items() if times > 1]
     if twice:
         raise InputError(f"column {twice[0]!r} more than once in the header of {file}", "it once")
     positions = {name: _find(header, accepted, file) for name, accepted in settings.columns.items()}
@@ -100,8 +103,10 @@ def _missing_column(
             hint = f"Its columns are separated by {other!r}: set data_processing.separator to it."
     if group == (settings.date_column,):
         hint += " Another column of dates can be chosen with data_processing.date_column."
+    if not any(settings.columns.get(part) for option in group for part in option.split("+")):
+        hint = f"data_processing.columns has no name for {group[0]}: add the file's."
     names = [
-        " with ".join(repr(" / ".join(settings.columns.get(p, (p,)))) for p in option.split("+"))
+        " with ".join(repr(" / ".join(settings.columns.get(p) or (p,))) for p in option.split("+"))
         for option in group
     ]
     shown = ", ".join(header[:30])

@@ -62,8 +62,11 @@ CODES = (c.PARTNER_CODE, c.STORE_CODE, ACTIVITY, "transaction_type")  # text, st
 # what databases and programs write for nothing, letter by letter: `NA` and `NAN` may be codes
 NO_CODE = ("NULL", "null", "None", "NaN", "N/A", r"\N")
 NUMBERED = r"^([0-9]{1,2})[/.-]([0-9]{1,2})[/.-]([0-9]{4})([ T].*)?$"
-THOUSANDS = {" ": "[ \xa0\u202f]", "'": "['’]"}  # patterns of marks with several forms
-TIME = "^[ T][0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?( ?(Z|UTC|[+-][0-9]{2}:?([0-9]{2})?))?$"
+SPACE = "[ \xa0\u202f]"
+THOUSANDS = {" ": SPACE, "'": "['’]"}  # patterns of marks with several forms
+HALF = f"({SPACE}?[AaPp][.]?{SPACE}?[Mm][.]?)?"  # of the day: `AM`, `p. m.`
+ZONE = "( ?(Z|UTC|[+-][0-9]{2}:?([0-9]{2})?))?"
+TIME = "^[ T][0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?" + HALF + ZONE + "$"
 
 
 def _code(text: ir.StringValue) -> ir.StringValue:
@@ -106,8 +109,8 @@ def with_day(table: ir.Table, column: str, order: str, step: Step) -> ir.Table:
     """Add the column `date`: the written local date, null where it is of no accepted form.
 
     Args:
-        table: has a column of text without outer white space: ISO `YYYY-MM-DD` (a time and an
-            offset may follow), `YYYY/MM/DD` or `YYYYMMDD`.
+        table: has a column of text without outer white space: ISO `YYYY-MM-DD` (a time, AM or
+            PM, and an offset may follow), `YYYY/MM/DD` or `YYYYMMDD`.
         column: its name.
         order: with `dmy` or `mdy` also `DD/MM/YYYY` or `MM/DD/YYYY` (separators `/`, `-`, `.`).
         step: see `classify`.
@@ -122,7 +125,9 @@ def _number(text: ir.StringValue, settings: DataSettings) -> ir.StringValue:
 
     if settings.thousands:
         mark, point = THOUSANDS.get(settings.thousands, f"[{settings.thousands}]"), settings.decimal
-        grouped = text.re_search(f"^[+-]?[0-9]{{1,3}}({mark}[0-9]{{3}})+([{point}][0-9]*)?$")
+        # `0,900` has no thousands: its mark may be a decimal sign
+        pattern = f"^[+-]?[1-9][0-9]{{0,2}}({mark}[0-9]{{3}})+([{point}][0-9]*)?$"
+        grouped = text.re_search(pattern)
         text = ibis.ifelse(grouped, text.re_replace(mark, ""), text)
     if settings.decimal == ",":
         return ibis.ifelse(text.contains("."), None, text.replace(",", "."))

@@ -60,8 +60,13 @@ def first_records(path: Path, separator: str, width: int) -> list[list[str]]:
         width: number of columns of the header.
     """
     lines = LINE_END.split(_start(path))[1:-1]  # the last one may be cut
-    rows = (line.split(separator) for line in lines if '"' not in line)
+    rows = (_fitted(line.split(separator), width) for line in lines if '"' not in line)
     return [row for row in rows if len(row) == width]
+
+
+def _fitted(cells: list[str], width: int) -> list[str]:
+    """A record's cells without empty ones beyond the header, which the database drops as well."""
+    return cells if any(cells[width:]) else cells[:width]
 
 
 def read_header(path: Path, separator: str, encoding: str, name: str) -> list[str]:
@@ -189,10 +194,14 @@ def _clean(line: str, lines: _Lines, separator: str, width: int) -> str | Unread
     """The record that begins with `line` in a form every reader agrees on, or what is wrong."""
     number, reason = lines.number, _reason(line)
     if '"' not in line:
-        if reason is None and line.count(separator) + 1 == width:
-            return line.rstrip("\n") + "\n"
+        text = line.rstrip("\n")
+        if text.count(separator) >= width:
+            text = separator.join(_fitted(text.split(separator), width))
+        if reason is None and text.count(separator) + 1 == width:
+            return text + "\n"
         return Unreadable(number, _shown(line), reason or UNREADABLE)
     values, more = _quoted(line, lines, separator) or ([], 0)
+    values = _fitted(values, width)
     if len(values) != width:
         return Unreadable(number, _shown(line), reason or UNREADABLE)
     text = line + "".join(lines.take() for _ in range(more))

@@ -134,6 +134,7 @@ class Engine:
             quote='"',
             escape='"',
             allow_quoted_nulls=False,
+            hive_partitioning=False,
         )
 
     def scan(self, path: Path, separator: str, width: int) -> tuple[ir.Table, str]:
@@ -152,6 +153,7 @@ class Engine:
             rejects_table=rejects,
             rejects_scan=f"{rejects}_scan",
             rejects_limit=1,  # one is enough to know that the file is damaged
+            hive_partitioning=False,  # it would add a column for a folder such as `year=2024`
         )
         return table, rejects
 

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 from kedro.io import AbstractDataset, DatasetError
 
 from lifemiles_forecasting.core.errors import InputError
+from lifemiles_forecasting.datasets.csv_records import LINE_END
 from lifemiles_forecasting.datasets.text_files import check_bytes, open_bytes
 
 
@@ -46,7 +47,8 @@ class EventFile:
         try:
             return content.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            line = content[: error.start].count(b"\n") + 1
+            before = content[: error.start].decode("utf-8", errors="replace")
+            line = len(LINE_END.findall(before)) + 1
             raise InputError(
                 f"bytes that are not UTF-8 in line {line} of {self.name}", "text in UTF-8"
             ) from None

@@ -46,7 +46,10 @@ def raw_values(file: FileRows, rows: Any) -> list[str]:
     wanted = ibis.memtable({"row": rows})
     numbered = file.texts.mutate(row=ibis.row_number())
     found = numbered.semi_join(wanted, "row").order_by("row").drop("row").to_pyarrow()
-    names = [name or f"column {i + 1}" for i, name in enumerate(file.header)]
+    names = [
+        f"column {i + 1}" if not name or name in file.header[:i] else name
+        for i, name in enumerate(file.header)
+    ]
     values = zip(*(column.to_pylist() for column in found.columns), strict=True)
     return [
         json.dumps({k: v or "" for k, v in zip(names, row, strict=True)}, ensure_ascii=False)

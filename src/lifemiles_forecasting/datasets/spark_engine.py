@@ -79,8 +79,9 @@ class Cluster:
 
     def fetch(self, expression: ir.Table, finish: Step) -> ir.Table:
         """Write an expression into Parquet files, and take them into the embedded database."""
-        written = self._written(expression) / "*.parquet"
-        return self._engine.store(finish(self._engine.connection.read_parquet(str(written))))
+        written = str(self._written(expression) / "*.parquet")
+        rows = self._engine.connection.read_parquet(written, hive_partitioning=False)
+        return self._engine.store(finish(rows))
 
     def _written(self, expression: ir.Table) -> Path:
         self._tables += 1

@@ -17,6 +17,9 @@ FORMATS = {
     b"\x1f\x8b": ("a gzip file", "Let its name end in .csv.gz."),
     b"PK\x03\x04": ("a zip or Excel file", "Unpack it, or save it as CSV."),
     b"PAR1": ("a Parquet file", "Save it as CSV."),
+    # before UTF-16 is looked for, with whose mark the first one begins
+    codecs.BOM_UTF32_LE: ("text in UTF-32", "Save it as UTF-8."),
+    codecs.BOM_UTF32_BE: ("text in UTF-32", "Save it as UTF-8."),
 }
 LETTERLESS = re.compile("[\x80-\x9f]")  # control characters in Latin-1; letters in Windows-1252
 LOST = "lifemiles_lost_bytes"  # name of our handler of bytes that an encoding does not know
@@ -55,14 +58,18 @@ def check_bytes(path: Path) -> bool:
     return found
 
 
+def _beginning(path: Path) -> bytes:
+    with open_bytes(path) as stream:
+        return stream.read(1 << 16)
+
+
 def check_format(path: Path, encoding: str) -> None:
     """Look at a file's beginning.
 
     Raises:
         InputError: it is empty, something else than text, or evidently in another encoding.
     """
-    with open_bytes(path) as stream:
-        start = stream.read(1 << 16)
+    start = _beginning(path)
     if not start.removeprefix(codecs.BOM_UTF8).strip():
         raise InputError(f"an empty file {path.name}", "a header and rows")
     for mark, (found, hint) in FORMATS.items():
@@ -92,6 +99,14 @@ def _lost_bytes(error: UnicodeDecodeError) -> tuple[str, int]:
 codecs.register_error(LOST, _lost_bytes)
 
 
+def _utf16(path: Path) -> str:
+    """The byte order of a file in UTF-16: as its mark says, or as most of its Latin letters do."""
+    start = _beginning(path)
+    if start.startswith(UTF16_MARKS):
+        return "utf-16"
+    return "utf-16-le" if start[1::2].count(0) >= start[::2].count(0) else "utf-16-be"
+
+
 def to_utf8(path: Path, encoding: str, copy: IO[bytes]) -> None:
     """Copy a file into UTF-8; what its encoding does not know becomes a byte that UTF-8 has not.
 
@@ -103,7 +118,8 @@ def to_utf8(path: Path, encoding: str, copy: IO[bytes]) -> None:
     Raises:
         InputError: it is in UTF-8 already, and so would come out as other letters.
     """
-    decoder = codecs.getincrementaldecoder(encoding)(LOST)
+    name = _utf16(path) if encoding == "utf-16" else encoding
+    decoder = codecs.getincrementaldecoder(name)(LOST)
     check = None if encoding == "utf-16" else codecs.getincrementaldecoder("utf-8")()
     plain = True
     with open_bytes(path) as stream:

@@ -11,8 +11,9 @@ from kedro.io import AbstractDataset, DatasetError
 
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.errors import InputError
+from lifemiles_forecasting.core.names import printable
 from lifemiles_forecasting.core.transactions import RECORD, flawed_rows
-from lifemiles_forecasting.core.unread import may_be_data
+from lifemiles_forecasting.core.unread import may_be_data, notices
 from lifemiles_forecasting.datasets.engine import PER_FILE, Engine, FileRows, Form, shown_name
 from lifemiles_forecasting.datasets.quarantine import file_quarantine, line_numbers, raw_values
 from lifemiles_forecasting.datasets.reading import Classify, Columns, Reading, Step
@@ -89,10 +90,12 @@ class TransactionFiles:
         Raises:
             InputError: the folder is missing, has no such file, or one that is a broken link.
         """
-        hint = "Choose another folder with --params=raw_transactions=DIR."
+        other = "another folder with --params=raw_transactions=DIR."
         if not self.folder.is_dir():
             raise InputError(
-                f"no folder {self.folder}", "the CSV files of the transactions in it", hint
+                f"no folder {self.folder}",
+                "the CSV files of the transactions in it",
+                f"Choose {other}",
             )
         paths = sorted(path for path in self.folder.iterdir() if _is_csv(path))
         lost = [path.name for path in paths if not path.exists()]
@@ -101,7 +104,11 @@ class TransactionFiles:
                 f"a link {lost[0]} that leads nowhere", "a file", "Mount its disk, or remove it."
             )
         if not paths:
-            raise InputError(f"no .csv or .csv.gz file in {self.folder}", "at least one", hint)
+            found, hint = f"no .csv or .csv.gz file in {self.folder}", f"Choose {other}"
+            for notice in notices(self.not_read()):
+                found += f", which has: {printable(notice.subject)}"
+                hint = f"Bring these there in that form, or choose {other}"
+            raise InputError(found, "at least one", hint)
         return paths
 
     def not_read(self) -> list[str]:
