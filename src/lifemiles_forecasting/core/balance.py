@@ -70,7 +70,7 @@ def check_share(
             + (f" ({reasons})" if reasons else "")
             + (f", and {after:,} dated after as_of" if after else ""),
             "at least one transaction",
-            f"See the quarantined rows in {where}.",
+            f"See the quarantined rows in {where}." if reasons else "Choose a later as_of.",
         )
     share = len(quarantine) / rows_in
     if share > max_share:
