@@ -12,7 +12,7 @@ from kedro.io import DataCatalog, MemoryDataset
 from lifemiles_forecasting import cli
 from lifemiles_forecasting.cli_selection import whole_pipeline
 from lifemiles_forecasting.core.errors import ConfigError, InputError
-from lifemiles_forecasting.pipeline_starts import check_in_memory, check_versions
+from lifemiles_forecasting.pipeline_starts import check_in_memory, check_measured, check_versions
 from lifemiles_forecasting.settings import CONFIG_LOADER_ARGS
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -155,6 +155,42 @@ def test_every_pipeline_but_one_starts_from_files(catalog):
     for name, pipeline in project.pipelines.items():
         if name != "registration":
             check_in_memory(pipeline, catalog, [name])
+
+
+@pytest.mark.parametrize(
+    ("pipelines", "nodes", "missing"),
+    [
+        (["modeling"], {}, ["aggregate_metrics", "coverage", "store_metrics"]),
+        (DEFAULT, {"tags": ["modeling"]}, ["aggregate_metrics", "coverage", "store_metrics"]),
+        (
+            ["modeling"],
+            {"to_nodes": ["tracking.package_run_record"]},
+            ["aggregate_metrics", "coverage"],
+        ),
+    ],
+)
+def test_training_without_measuring_is_refused(pipelines, nodes, missing):
+    """It would track the metrics of the run before as its own, and without one end in a node."""
+    with pytest.raises(InputError) as caught:
+        check_measured(whole_pipeline(pipelines).filter(**nodes))
+    assert str(caught.value) == (
+        f"found a training without {' and without '.join(missing)}, which MLflow gets with it; "
+        "expected the pipeline reporting in the same run, which measures what was trained. "
+        "Run `kedro run --pipelines=modeling,reporting`, or `kedro run`"
+    )
+
+
+@pytest.mark.parametrize(
+    ("pipelines", "nodes"),
+    [
+        (DEFAULT, {}),
+        (["modeling", "reporting"], {}),
+        (["modeling"], {"to_nodes": ["modeling.forecast_stores"]}),
+        (["reporting"], {}),
+    ],
+)
+def test_training_that_is_measured_or_not_tracked_may_run(pipelines, nodes):
+    check_measured(whole_pipeline(pipelines).filter(**nodes))
 
 
 def test_what_a_session_was_handed_in_memory_is_there():

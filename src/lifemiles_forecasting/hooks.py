@@ -133,17 +133,20 @@ class ForecastingHooks:
             ConfigError: another run writes to the same folder, or a version is asked for of a
                 dataset that has none.
             InputError: the pipeline starts from what another one has not left yet, or has left of
-                something else, or from what nodes hand on in memory alone.
+                something else, or from what nodes hand on in memory alone; or it trains without
+                measuring.
             TrackingError: the run's artifacts cannot be placed.
             ClusterError: the run trains on a cluster that cannot be used.
         """
         from lifemiles_forecasting.pipeline_starts import (
             check_asked,
             check_in_memory,
+            check_measured,
             check_versions,
         )
         from lifemiles_forecasting.tracking.dead_runs import outputs_key, writing_to
 
+        check_measured(pipeline)
         check_in_memory(pipeline, catalog, run_params.get("pipeline_names") or ["__default__"])
         check_versions(catalog, run_params.get("load_versions"))
         check_cluster(pipeline, self._config["modeling.scheduler"])

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from kedro.io import CatalogProtocol
     from kedro.pipeline import Pipeline
 
+MADE_BY_REPORTING = ("store_metrics", "aggregate_metrics", "coverage")
+
 
 def check_in_memory(pipeline: Pipeline, catalog: CatalogProtocol, pipelines: Sequence[str]) -> None:
     """Make sure that the pipeline starts from nothing that only an earlier node could hand on.
@@ -40,6 +42,26 @@ def check_in_memory(pipeline: Pipeline, catalog: CatalogProtocol, pipelines: Seq
         "a start at nodes whose inputs are in files",
         f"Start earlier: `{command} --from-nodes={','.join(starts)}`" if starts else "",
     )
+
+
+def check_measured(pipeline: Pipeline) -> None:
+    """Make sure that a run that trains tracks its own metrics, and not what an earlier one left.
+
+    Args:
+        pipeline: the nodes that are going to run.
+
+    Raises:
+        InputError: it trains, and takes metrics that none of its nodes makes.
+    """
+    if "backtest_result" not in pipeline.all_outputs():
+        return
+    missing = sorted(pipeline.inputs() & set(MADE_BY_REPORTING))
+    if missing:
+        raise InputError(
+            f"a training without {' and without '.join(missing)}, which MLflow gets with it",
+            "the pipeline reporting in the same run, which measures what was trained",
+            "Run `kedro run --pipelines=modeling,reporting`, or `kedro run`",
+        )
 
 
 def check_versions(catalog: CatalogProtocol, load_versions: Mapping[str, str] | None) -> None:
