@@ -135,6 +135,26 @@ def test_value_in_the_place_of_a_group(refused, name, text, found):
     assert refused({f"local/{name}": text}).startswith(f"found {found}")
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (
+            "paths: {raw_transaction: exports}\n",
+            "'raw_transaction' in `paths` of globals.yml; expected one of data_root, "
+            "raw_transactions, events. Did you mean 'raw_transactions'?",
+        ),
+        (
+            "path: {raw_transactions: exports}\n",
+            "'path' in globals.yml; expected one of paths. Did you mean 'paths'?",
+        ),
+        ("bucket: s3\n", "'bucket' in globals.yml; expected one of paths"),
+    ],
+)
+def test_name_that_globals_do_not_know(refused, text, found):
+    """A misspelled folder of transactions would forecast the sample."""
+    assert refused({"local/globals.yml": text}) == f"found {found}"
+
+
 FILES = ("parameters.yml", "globals.yml", "catalog.yml", "mlflow.yml")
 
 

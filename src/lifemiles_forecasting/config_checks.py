@@ -7,8 +7,9 @@ rest is refused before anything is built from it.
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ DATASET_TYPES = frozenset(
 )
 PRIVATE = "local"  # the folder of conf/ that git ignores
 PLACES = ("data_root", "raw_transactions", "events")  # `paths` of globals.yml, or --params
+GLOBALS = ("paths",)  # of globals.yml
 _TRACKING_GROUPS = (
     "server",
     "tracking",
@@ -85,10 +87,13 @@ def check_globals(values: Mapping[str, Any]) -> None:
         values: content of `globals.yml`, references filled in.
 
     Raises:
-        ConfigError: one holds a reference, or `paths` holds no folder of outputs.
+        ConfigError: one holds a reference, is of a name that nothing takes, or `paths` holds no
+            folder of outputs.
     """
+    _check_names(values, GLOBALS, "globals.yml")
     if "paths" in values:
         _check_group("paths", values["paths"], "globals.yml")
+        _check_names(values["paths"], PLACES, "`paths` of globals.yml")
         root = values["paths"].get("data_root", "")
         if not isinstance(root, str):
             raise ConfigError(f"paths.data_root = {root!r} in globals.yml", "a folder")
@@ -97,6 +102,19 @@ def check_globals(values: Mapping[str, Any]) -> None:
             f"{name} = {value!r} of globals.yml, taken from the environment, with a reference",
             "a plain value in the environment variable",
         )
+
+
+def _check_names(group: Mapping[str, Any], known: Iterable[str], where: str) -> None:
+    """Make sure that a group holds known names alone: a misspelled one would change nothing.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    for name in group:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"Did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(f"{name!r} in {where}", f"one of {', '.join(known)}", hint)
 
 
 def _check_group(name: str, value: Any, file: str) -> None:
