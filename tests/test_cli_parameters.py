@@ -70,9 +70,22 @@ def test_without_lists_the_reading_is_that_of_kedro(flat):
             "raw_transactions=/of [mine]/x,horizon=7",
             {"raw_transactions": "/of [mine]/x", "horizon": 7},
         ),
+        (
+            "raw_transactions=/x/h #2,data_root=out #1,events=/a: b.csv",
+            {"raw_transactions": "/x/h #2", "data_root": "out #1", "events": "/a: b.csv"},
+        ),
+        ("data_root=2024", {"data_root": "2024"}),
+        ("data_root='/a, b',events=null", {"data_root": "/a, b", "events": None}),
+        ("data_root=it's,events=", {"data_root": "it's", "events": None}),
+        ("stores=null", {"stores": None}),
+        ("model_alias='a #b'", {"model_alias": "a #b"}),
+        (
+            "modeling.holidays.regions={DE: BY}",
+            {"modeling": {"holidays": {"regions": {"DE": "BY"}}}},
+        ),
     ],
 )
-def test_store_ids_are_text_and_a_comma_may_be_quoted(text, parameters):
+def test_store_ids_and_paths_are_text_and_a_comma_may_be_quoted(text, parameters):
     assert run_parameters(text) == parameters
 
 
@@ -83,6 +96,11 @@ def test_store_ids_are_text_and_a_comma_may_be_quoted(text, parameters):
         ("horizon=7,=3", "=3"),
         ("modeling.candidates=[base,ets", "modeling.candidates=[base"),
         ("as_of=@", "as_of=@"),
+        ("horizon=7 #8", "horizon=7 #8"),
+        ("modeling.candidates=[base,ets] #8", "modeling.candidates=[base,ets] #8"),
+        ("target=#miles", "target=#miles"),
+        ("target=miles: 7", "target=miles: 7"),
+        ("target=- miles", "target=- miles"),
         ("target=${oc.env:X", "target=${oc.env:X"),
     ],
 )
