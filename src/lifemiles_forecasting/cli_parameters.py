@@ -14,6 +14,8 @@ from lifemiles_forecasting.config_checks import PLACES
 
 # up to the next comma that is in no list and in no quotes
 _ITEM = re.compile(r"""(?:=\s*(?:\[[^\]]*\]|'[^']*'|"[^"]*")|[^,])+""")
+# what YAML reads in base 8, 16, 2 or 60: 014 is 12, and 1:30 is 90
+_OTHER_BASE = re.compile(r"[-+]?(?:0[\d_]+|0x[\da-f_]+|0b[01_]+|\d[\d_]*(?::[0-5]?\d)+)", re.I)
 _NOTHING = {"", "null", "Null", "NULL"}
 
 
@@ -66,7 +68,8 @@ def _check_whole(value: str) -> None:
     """Make sure that YAML takes all of a value, and takes it for what stands in one line.
 
     Raises:
-        yaml.YAMLError: it would leave out what comes after " #", or see a name before ": ".
+        yaml.YAMLError: it would leave out what comes after " #", or see a name before ": ", or take
+            014 for 12.
     """
     node = yaml.compose(value, Loader=yaml.SafeLoader)
     if node is None:
@@ -74,5 +77,5 @@ def _check_whole(value: str) -> None:
     else:
         scalar = isinstance(node, yaml.ScalarNode)
         whole = node.end_mark.index == len(value) and (scalar or node.flow_style)
-    if not whole:
+    if not whole or _OTHER_BASE.fullmatch(value):
         raise yaml.YAMLError(value)
