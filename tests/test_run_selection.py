@@ -12,7 +12,12 @@ from kedro.io import DataCatalog, MemoryDataset
 from lifemiles_forecasting import cli
 from lifemiles_forecasting.cli_selection import whole_pipeline
 from lifemiles_forecasting.core.errors import ConfigError, InputError
-from lifemiles_forecasting.pipeline_starts import check_in_memory, check_measured, check_versions
+from lifemiles_forecasting.pipeline_starts import (
+    check_choice,
+    check_in_memory,
+    check_measured,
+    check_versions,
+)
 from lifemiles_forecasting.settings import CONFIG_LOADER_ARGS
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -191,6 +196,32 @@ def test_training_without_measuring_is_refused(pipelines, nodes, missing):
 )
 def test_training_that_is_measured_or_not_tracked_may_run(pipelines, nodes):
     check_measured(whole_pipeline(pipelines).filter(**nodes))
+
+
+@pytest.mark.parametrize(
+    ("pipelines", "name", "value", "instead"),
+    [
+        (DEFAULT, "stores", ["A_1"], "max_stores=N trains the N largest stores alone"),
+        (["monitoring"], "stores", ["A_1"], "max_stores=N trains the N largest stores alone"),
+        (DEFAULT, "model_version", 7, "Training makes a model of its own"),
+        (DEFAULT, "model_alias", "challenger", "Training makes a model of its own"),
+    ],
+)
+def test_choice_that_no_node_takes_notice_of_is_refused(pipelines, name, value, instead):
+    with pytest.raises(ConfigError) as caught:
+        check_choice(whole_pipeline(pipelines), {name: value})
+    assert str(caught.value) == (
+        f"found parameter {name!r} = {value!r}, given at run time, of which no node that is going "
+        "to run takes notice; expected it with a pipeline that does, as --pipelines=forecasting. "
+        f"{instead}"
+    )
+
+
+def test_choice_that_a_node_takes_notice_of_may_be_made():
+    choices = {"stores": ["A_1"], "model_version": 7, "model_alias": "challenger"}
+    check_choice(whole_pipeline(["forecasting"]), choices)
+    check_choice(whole_pipeline(["monitoring"]), {**choices, "stores": None})
+    check_choice(whole_pipeline(DEFAULT), {"horizon": 7, "leak_audit": {"stores": 8}})
 
 
 def test_what_a_session_was_handed_in_memory_is_there():

@@ -130,8 +130,8 @@ class ForecastingHooks:
         """Hold the outputs, let the run be opened, and write the whole configuration to it.
 
         Raises:
-            ConfigError: another run writes to the same folder, or a version is asked for of a
-                dataset that has none.
+            ConfigError: another run writes to the same folder, a version is asked for of a
+                dataset that has none, or something is chosen that no node chooses from.
             InputError: the pipeline starts from what another one has not left yet, or has left of
                 something else, or from what nodes hand on in memory alone; or it trains without
                 measuring.
@@ -140,12 +140,14 @@ class ForecastingHooks:
         """
         from lifemiles_forecasting.pipeline_starts import (
             check_asked,
+            check_choice,
             check_in_memory,
             check_measured,
             check_versions,
         )
         from lifemiles_forecasting.tracking.dead_runs import outputs_key, writing_to
 
+        check_choice(pipeline, self._given)
         check_measured(pipeline)
         check_in_memory(pipeline, catalog, run_params.get("pipeline_names") or ["__default__"])
         check_versions(catalog, run_params.get("load_versions"))

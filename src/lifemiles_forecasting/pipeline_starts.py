@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from kedro.pipeline import Pipeline
 
 MADE_BY_REPORTING = ("store_metrics", "aggregate_metrics", "coverage")
+# parameters that choose what is forecast and by which model; others may be of several runs
+CHOOSING = {
+    "stores": "max_stores=N trains the N largest stores alone",
+    "model_version": "Training makes a model of its own",
+    "model_alias": "Training makes a model of its own",
+}
 
 
 def check_in_memory(pipeline: Pipeline, catalog: CatalogProtocol, pipelines: Sequence[str]) -> None:
@@ -80,6 +86,26 @@ def check_versions(catalog: CatalogProtocol, load_versions: Mapping[str, str] | 
                 f"--load-versions={name}:{version}, and that dataset is not versioned",
                 "a dataset whose entry in the catalog says `versioned: true`",
                 "What earlier runs made is in MLflow (`kedro explore`); as_of replays earlier data",
+            )
+
+
+def check_choice(pipeline: Pipeline, given: Mapping[str, Any]) -> None:
+    """Make sure that what is chosen at run time is chosen from by a node.
+
+    Args:
+        pipeline: the nodes that are going to run.
+        given: run-time parameters (`--params`).
+
+    Raises:
+        ConfigError: a choice of stores or of a model would change nothing.
+    """
+    for name, instead in CHOOSING.items():
+        if given.get(name) is not None and f"params:{name}" not in pipeline.inputs():
+            raise ConfigError(
+                f"parameter {name!r} = {given[name]!r}, given at run time, of which no node that "
+                "is going to run takes notice",
+                "it with a pipeline that does, as --pipelines=forecasting",
+                instead,
             )
 
 
