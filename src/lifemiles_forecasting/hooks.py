@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from kedro.framework.hooks import hook_impl
 
 from lifemiles_forecasting import config_checks
-from lifemiles_forecasting.core.errors import ConfigError, ForecastingError, InputError
+from lifemiles_forecasting.core.errors import ConfigError, ForecastingError
 from lifemiles_forecasting.datasets.aside import clear_parts, write_aside
 from lifemiles_forecasting.run_lock import RunLock
 from lifemiles_forecasting.tracking import lifecycle
@@ -35,27 +35,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# what pipelines that are run by themselves start from
-MADE_BY_DATA_PROCESSING = ("panel", "stores", "row_balance", "planned_events")
-MADE_BY_TRAINING = (
-    "backtest",
-    "forecasts",
-    "weights",
-    "attempted",
-    "test_intervals",
-    "importance",
-    "failures",
-    "warnings",
-    "training_run",
-)
-
 # runs that do not train, by their pipeline: level, and what their names begin with
 OTHER_RUNS = {
     "forecasting": (lifecycle.SCORING_LEVEL, "Scoring"),
     "monitoring": (lifecycle.MONITORING_LEVEL, "Monitoring"),
 }
 
-_OR_PANEL_ALONE = ", or `kedro run --pipelines=data_processing`"
 MODES = {"all": "full", "drifted": "drifted"}  # how a run trains, by what it trains anew
 
 guard = lifecycle.RunGuard()
@@ -142,6 +127,7 @@ class ForecastingHooks:
             check_asked,
             check_choice,
             check_in_memory,
+            check_inputs,
             check_measured,
             check_versions,
         )
@@ -349,23 +335,6 @@ def check_environment(loader: AbstractConfigLoader) -> None:
     near = difflib.get_close_matches(loader.env, known, n=1)
     hint = f"Did you mean {near[0]!r}?" if near else ""
     raise ConfigError(f"no environment {loader.env!r} in {source}", ", ".join(known), hint)
-
-
-def check_inputs(pipeline: Pipeline, catalog: CatalogProtocol) -> None:
-    """Make sure that the files of an earlier run that the pipeline starts from are there.
-
-    Raises:
-        InputError: one is not; the message says how to make it.
-    """
-    made_before = {*MADE_BY_DATA_PROCESSING, *MADE_BY_TRAINING}
-    missing = sorted(n for n in pipeline.inputs() & made_before if not catalog.exists(n))
-    if missing:
-        shorter = "" if set(missing) & set(MADE_BY_TRAINING) else _OR_PANEL_ALONE
-        raise InputError(
-            f"no {' and no '.join(missing)} of an earlier run",
-            "the files that `kedro run` leaves",
-            f"Run `kedro run`{shorter}, with the same data_root",
-        )
 
 
 def check_cluster(pipeline: Pipeline, scheduler: str | None) -> None:

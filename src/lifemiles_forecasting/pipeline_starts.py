@@ -1,4 +1,4 @@
-"""Where a run may start: what nodes hand on in memory is of no earlier run."""
+"""Where a run may start: what it takes is there, is of its own, and is what it is asked about."""
 
 from __future__ import annotations
 
@@ -13,6 +13,19 @@ if TYPE_CHECKING:
     from kedro.io import CatalogProtocol
     from kedro.pipeline import Pipeline
 
+# what pipelines that are run by themselves start from
+MADE_BY_DATA_PROCESSING = ("panel", "stores", "row_balance", "planned_events")
+MADE_BY_TRAINING = (
+    "backtest",
+    "forecasts",
+    "weights",
+    "attempted",
+    "test_intervals",
+    "importance",
+    "failures",
+    "warnings",
+    "training_run",
+)
 MADE_BY_REPORTING = ("store_metrics", "aggregate_metrics", "coverage")
 # parameters that choose what is forecast and by which model; others may be of several runs
 CHOOSING = {
@@ -20,6 +33,8 @@ CHOOSING = {
     "model_version": "Training makes a model of its own",
     "model_alias": "Training makes a model of its own",
 }
+
+_OR_PANEL_ALONE = ", or `kedro run --pipelines=data_processing`"
 
 
 def check_in_memory(pipeline: Pipeline, catalog: CatalogProtocol, pipelines: Sequence[str]) -> None:
@@ -67,6 +82,23 @@ def check_measured(pipeline: Pipeline) -> None:
             f"a training without {' and without '.join(missing)}, which MLflow gets with it",
             "the pipeline reporting in the same run, which measures what was trained",
             "Run `kedro run --pipelines=modeling,reporting`, or `kedro run`",
+        )
+
+
+def check_inputs(pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+    """Make sure that the files of an earlier run that the pipeline starts from are there.
+
+    Raises:
+        InputError: one is not; the message says how to make it.
+    """
+    made_before = {*MADE_BY_DATA_PROCESSING, *MADE_BY_TRAINING}
+    missing = sorted(n for n in pipeline.inputs() & made_before if not catalog.exists(n))
+    if missing:
+        shorter = "" if set(missing) & set(MADE_BY_TRAINING) else _OR_PANEL_ALONE
+        raise InputError(
+            f"no {' and no '.join(missing)} of an earlier run",
+            "the files that `kedro run` leaves",
+            f"Run `kedro run`{shorter}, with the same data_root",
         )
 
 
