@@ -3,7 +3,7 @@
 import ibis
 import pytest
 
-from lifemiles_forecasting.core.errors import InputError
+from lifemiles_forecasting.core.errors import ConfigError, InputError
 from lifemiles_forecasting.datasets.engine import Engine
 
 
@@ -15,4 +15,14 @@ def test_more_than_its_memory_is_one_error_that_says_what_to_raise():
     assert str(caught.value) == (
         "found more rows than the database can compare within 30MB; expected fewer, or more "
         "memory for it. Raise memory_limit of raw_transactions in the catalog."
+    )
+
+
+@pytest.mark.parametrize("limit", [4000, "2 gigs", None, ""])
+def test_limit_that_is_no_amount_of_memory_is_refused(limit):
+    with pytest.raises(ConfigError) as caught:
+        Engine(limit)
+    assert str(caught.value) == (
+        f"found memory_limit = {limit!r} of raw_transactions in the catalog; expected a number "
+        "with its unit, such as 1200MB or 2GB"
     )
