@@ -14,6 +14,7 @@ from lifemiles_forecasting.cli_selection import whole_pipeline
 from lifemiles_forecasting.core.errors import ConfigError, InputError
 from lifemiles_forecasting.pipeline_starts import (
     check_choice,
+    check_entries,
     check_in_memory,
     check_measured,
     check_versions,
@@ -159,6 +160,7 @@ def test_every_pipeline_but_one_starts_from_files(catalog):
     project.pipelines.set_requested(None)
     for name, pipeline in project.pipelines.items():
         if name != "registration":
+            check_entries(pipeline.datasets(), catalog)
             check_in_memory(pipeline, catalog, [name])
 
 
@@ -196,6 +198,40 @@ def test_training_without_measuring_is_refused(pipelines, nodes, missing):
 )
 def test_training_that_is_measured_or_not_tracked_may_run(pipelines, nodes):
     check_measured(whole_pipeline(pipelines).filter(**nodes))
+
+
+@pytest.mark.parametrize(
+    ("name", "entry", "words"),
+    [
+        (
+            "raw_transactions",
+            {
+                "type": "lifemiles_forecasting.datasets.transactions.TransactionFilesDataset",
+                "filepath": "exports",
+                "memory_limt": "2GB",
+            },
+            "TransactionFilesDataset.__init__() got an unexpected keyword argument 'memory_limt'",
+        ),
+        (
+            "panel",
+            {"type": "pandas.ParquetDataset"},
+            "ParquetDataset.__init__() missing 1 required keyword-only argument: 'filepath'",
+        ),
+        (
+            "panel",
+            {"type": "pandas.ParquetDataset", "filepath": "nosuch://panel.parquet"},
+            "Protocol not known: nosuch",
+        ),
+    ],
+)
+def test_entry_of_which_no_dataset_can_be_made_is_refused(name, entry, words):
+    catalog = DataCatalog.from_config({name: entry})
+    with pytest.raises(ConfigError) as caught:
+        check_entries(whole_pipeline(["data_processing"]).datasets(), catalog)
+    assert str(caught.value) == (
+        f"found catalog entry {name!r} of which no dataset can be made ({words}); expected the "
+        "arguments that its type takes. The files conf/base/catalog*.yml show them"
+    )
 
 
 @pytest.mark.parametrize(

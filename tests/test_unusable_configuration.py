@@ -155,6 +155,13 @@ def test_name_that_globals_do_not_know(refused, text, found):
     assert refused({"local/globals.yml": text}) == f"found {found}"
 
 
+def test_entry_with_an_unknown_argument_is_refused_before_kedro_mlflow_makes_it(open_project):
+    entry = "{type: pandas.ParquetDataset, filepath: a.parquet, save_arg: {}}"
+    context = open_project({"local/catalog.yml": f"panel: {entry}\n"})
+    with pytest.raises(ConfigError, match=r"^found catalog entry 'panel' of which no dataset can "):
+        _ = context.catalog
+
+
 FILES = ("parameters.yml", "globals.yml", "catalog.yml", "mlflow.yml")
 
 

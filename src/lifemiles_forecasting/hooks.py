@@ -108,6 +108,17 @@ class ForecastingHooks:
         with self._clear_errors(), one_at_a_time(self._uri), checked_mlflow_yml():
             return (yield)
 
+    @hook_impl(tryfirst=True)  # before kedro-mlflow, which makes every dataset
+    def after_catalog_created(self, catalog: CatalogProtocol) -> None:
+        """Make the datasets whose names are known, with clear errors.
+
+        Raises:
+            ConfigError: of an entry no dataset can be made.
+        """
+        from lifemiles_forecasting.pipeline_starts import check_entries
+
+        check_entries(catalog.keys(), catalog)
+
     @hook_impl(wrapper=True)  # around kedro-mlflow, which opens the run
     def before_pipeline_run(
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
@@ -116,7 +127,8 @@ class ForecastingHooks:
 
         Raises:
             ConfigError: another run writes to the same folder, a version is asked for of a
-                dataset that has none, or something is chosen that no node chooses from.
+                dataset that has none, something is chosen that no node chooses from, or a dataset
+                cannot be made.
             InputError: the pipeline starts from what another one has not left yet, or has left of
                 something else, or from what nodes hand on in memory alone; or it trains without
                 measuring.
@@ -126,6 +138,7 @@ class ForecastingHooks:
         from lifemiles_forecasting.pipeline_starts import (
             check_asked,
             check_choice,
+            check_entries,
             check_in_memory,
             check_inputs,
             check_measured,
@@ -133,6 +146,7 @@ class ForecastingHooks:
         )
         from lifemiles_forecasting.tracking.dead_runs import outputs_key, writing_to
 
+        check_entries(pipeline.datasets(), catalog)
         check_choice(pipeline, self._given)
         check_measured(pipeline)
         check_in_memory(pipeline, catalog, run_params.get("pipeline_names") or ["__default__"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lifemiles_forecasting.cli_selection import whole_pipeline
@@ -119,6 +119,30 @@ def check_versions(catalog: CatalogProtocol, load_versions: Mapping[str, str] | 
                 "a dataset whose entry in the catalog says `versioned: true`",
                 "What earlier runs made is in MLflow (`kedro explore`); as_of replays earlier data",
             )
+
+
+def check_entries(names: Iterable[str], catalog: CatalogProtocol) -> None:
+    """Make sure that datasets can be made of what the catalog says of them.
+
+    Args:
+        names: of the datasets.
+        catalog: makes a dataset when it is asked for.
+
+    Raises:
+        ConfigError: one cannot; the message names entry and argument.
+    """
+    from kedro.io import DatasetError
+
+    for name in sorted(names):
+        try:
+            catalog.get(name)
+        except DatasetError as error:
+            words = str(error).strip().partition("\n")[0].removesuffix(".")
+            raise ConfigError(
+                f"catalog entry {name!r} of which no dataset can be made ({words})",
+                "the arguments that its type takes",
+                "The files conf/base/catalog*.yml show them",
+            ) from None
 
 
 def check_choice(pipeline: Pipeline, given: Mapping[str, Any]) -> None:
