@@ -122,6 +122,15 @@ def test_key_in_two_files_of_an_environment(refused):
             "tracking.experiment = 'LM' in mlflow.yml; expected a group, with a name and a value "
             "in each line under it. The files in conf/base show it",
         ),
+        *(
+            (
+                "mlflow.yml",
+                f"server: {{mlflow_{store}_uri: {value}}}\n",
+                f"server.mlflow_{store}_uri = {value} in mlflow.yml; expected the address of a "
+                "server or a database, such as sqlite:///mlflow.db, or null",
+            )
+            for store, value in (("tracking", "5"), ("tracking", "['a']"), ("registry", "5"))
+        ),
         ("mlflow.yml", "ui: 5001\n", "ui = 5001 in mlflow.yml; expected a group"),
         ("catalog.yml", "notes: 5\n", "notes = 5 in the catalog; expected a group"),
         (

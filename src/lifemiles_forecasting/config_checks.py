@@ -223,6 +223,13 @@ def check_tracking(config: Mapping[str, Any]) -> None:
         for part in name.split("."):
             group = group.get(part) or {}
         _check_group(name, group, "mlflow.yml")
+    for name in ("mlflow_tracking_uri", "mlflow_registry_uri"):
+        address = (config.get("server") or {}).get(name)
+        if not isinstance(address, str | None):
+            raise ConfigError(
+                f"server.{name} = {address!r} in mlflow.yml",
+                "the address of a server or a database, such as sqlite:///mlflow.db, or null",
+            )
     experiment = ((config.get("tracking") or {}).get("experiment") or {}).get("name", "unnamed")
     if not isinstance(experiment, str) or not experiment.strip():
         raise ConfigError(
