@@ -335,13 +335,21 @@ def warn_of_open_host() -> None:
 
 
 def check_environment(loader: AbstractConfigLoader) -> None:
-    """Make sure that the folder of the configuration environment is there.
+    """Make sure that the folders of the configuration and of its environment are there.
 
     Raises:
-        ConfigError: it is not; the message names the ones that are.
+        ConfigError: one is not; the message names the environments that are.
     """
     source = Path(loader.conf_source)
-    if not loader.env or not source.is_dir():
+    if source.is_file() or "://" in str(loader.conf_source):  # an archive, or elsewhere
+        return
+    if not (source / loader.base_env).is_dir():
+        raise ConfigError(
+            f"no folder {loader.base_env} in {source}",
+            "the configuration of the project",
+            "--conf-source names the folder that it is in",
+        )
+    if not loader.env:
         return
     known = sorted(folder.name for folder in source.iterdir() if folder.is_dir())
     if loader.env in known:  # not any path: ../elsewhere is a folder too
