@@ -127,3 +127,60 @@ def test_lists_of_a_command_reach_kedro(monkeypatch):
         "reporting": {"metrics": ["mae"]},
         "horizon": 14,
     }
+
+
+OPTIONS = (
+    "from_inputs, to_outputs, from_nodes, to_nodes, node_names, runner, is_async, runner_params, "
+    "env, tags, load_versions, pipeline, pipelines, namespaces, conf_source, params, "
+    "only_missing_outputs"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "tags: a\n",
+            "found no group 'run' in {file}; expected it, with options of ",
+        ),
+        ("", "found no group 'run' in {file}; expected it, "),
+        ("run: null\n", "found no group 'run' in {file}; expected it, "),
+        ("- run\n", "found no group 'run' in {file}; expected it, "),
+        (
+            "run: [a\nb: 1\n",
+            "found expected ',' or ']', but got ':' in line 2 of {file}; expected the YAML",
+        ),
+        ("run: {tags: a}\nrun: {}\n", "found duplicate key run in line 2 of {file}; expected the "),
+        (
+            "run: {pipelnes: modeling}\n",
+            f"found no option 'pipelnes', which is in {{file}}; expected one of {OPTIONS}. "
+            "Did you mean 'pipelines'?",
+        ),
+        (
+            "run: {config: a.yml}\n",
+            "found no option 'config', which is in {file}; expected one of ",
+        ),
+        (
+            "run: {pipelines: [modeling, reporting]}\n",
+            "found pipelines = ['modeling', 'reporting'] in {file}; expected text, such as "
+            "`pipelines: one,another`",
+        ),
+    ],
+)
+def test_file_of_options_that_cannot_be_used_is_one_error(tmp_path, text, message):
+    file = tmp_path / "run.yml"
+    file.write_text(text)
+    result = CliRunner().invoke(cli.cli, ["run", f"--config={file}"])
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)  # no traceback
+    assert result.stderr.startswith(f"Error: {message.format(file=file)}")
+
+
+def test_file_of_options_reaches_kedro(monkeypatch, tmp_path):
+    asked, file = {}, tmp_path / "run.yml"
+    monkeypatch.setattr(cli.kedro_run, "callback", lambda **options: asked.update(options))
+    file.write_text("run: {pipelines: 'modeling,reporting', params: {horizon: 7}, is_async: true}")
+    assert CliRunner().invoke(cli.cli, ["run", f"--config={file}"]).exit_code == 0
+    assert asked["pipelines"] == ["modeling", "reporting"]
+    assert asked["params"] == {"horizon": 7}
+    assert asked["is_async"] is True
