@@ -174,6 +174,52 @@ def test_entry_with_an_unknown_argument_is_refused_before_kedro_mlflow_makes_it(
 FILES = ("parameters.yml", "globals.yml", "catalog.yml", "mlflow.yml")
 
 
+PATTERNS = "catalog*, parameters*, credentials*, globals.yml, mlflow*"
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("parameter.yml", "parameters*"),
+        ("Catalog_extra.yaml", "catalog*"),
+        ("globals_mine.yml", "globals.yml"),
+        ("notes.yml", ""),
+    ],
+)
+def test_file_that_nothing_reads_is_warned_of(open_project, fresh_project, caplog, name, near):
+    open_project({f"local/{name}": "seed: 8\n"})
+    hint = f". Did you mean {near}?" if near else ""
+    assert [record.getMessage() for record in caplog.records if "not read" in record.msg] == [
+        f"found {fresh_project.folder}/conf/local/{name}, which is not read; expected a name such "
+        f"as {PATTERNS}{hint}"
+    ]
+
+
+def test_files_that_are_read_or_hidden_are_not_warned_of(open_project, fresh_project, caplog):
+    for folder in ("parameters_of_mine", "stores"):
+        (fresh_project.folder / "conf" / "local" / folder).mkdir()
+    files = ("parameters_of_mine/one.yml", "stores/parameters_a.yml", ".old.yml", "mlflow.yml")
+    open_project({f"local/{name}": "{}\n" for name in files})
+    assert "not read" not in caplog.text
+
+
+MEMORY = "{type: MemoryDataset}"
+
+
+def test_entry_that_no_pipeline_uses_is_warned_of(open_project, caplog):
+    """It is a misspelled one, or of a notebook."""
+    added = ("raw_transaction", "_shared", "'{place}.mine'", "panel", "notebook_of_mine")
+    text = "".join(f"{name}: {MEMORY}\n" for name in added)
+    context = open_project({"local/catalog_mine.yml": text})
+    _ = context.catalog
+    assert [record.getMessage() for record in caplog.records if "no pipeline" in record.msg] == [
+        "found catalog entry 'notebook_of_mine', which no pipeline uses; expected the name of a "
+        "dataset of theirs",
+        "found catalog entry 'raw_transaction', which no pipeline uses; expected the name of a "
+        "dataset of theirs. Did you mean 'raw_transactions'?",
+    ]
+
+
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("environment", ["base", "local"])
 def test_list_in_the_place_of_a_file_s_groups(refused, fresh_project, name, environment):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +79,34 @@ class CheckedConfigLoader(OmegaConfigLoader):
             config_checks.check_catalog(found)
         return found
 
+    def unread(self) -> Iterator[str]:
+        """What to say of every YAML file of the environment whose name nothing looks for."""
+        patterns = [pattern for kind in self.config_patterns.values() for pattern in kind]
+        kinds = {kind[0].removesuffix("*"): kind[0] for kind in self.config_patterns.values()}
+        for folder in self._folders():
+            for file in sorted([*folder.rglob("*.yml"), *folder.rglob("*.yaml")]):
+                name = file.relative_to(folder).as_posix()
+                hidden = any(part.startswith(".") for part in Path(name).parts)
+                if hidden or any(fnmatchcase(name, pattern) for pattern in patterns):
+                    continue
+                near = difflib.get_close_matches(file.stem.partition("_")[0].lower(), kinds, n=1)
+                hint = f". Did you mean {kinds[near[0]]}?" if near else ""
+                expected = f"a name such as {', '.join(kinds.values())}"
+                yield f"found {file}, which is not read; expected {expected}{hint}"
+
+    def added_entries(self) -> set[str]:
+        """Names of the catalog that the environment adds to those of base."""
+        names: dict[bool, set[str]] = {True: set(), False: set()}
+        for file, content in self._contents("catalog"):
+            if isinstance(content, Mapping):
+                names[file.is_relative_to(Path(self.conf_source, self.base_env))] |= {*content}
+        return names[False] - names[True]
+
+    def _folders(self) -> list[Path]:
+        """Those of base and of the environment."""
+        environments = dict.fromkeys((self.base_env, self.env or self.default_run_env))
+        return [Path(self.conf_source) / str(name) for name in environments]
+
     def _check_groups(self, key: str) -> None:
         """Make sure that every file of a kind is a group, with names for keys.
 
@@ -93,8 +123,7 @@ class CheckedConfigLoader(OmegaConfigLoader):
 
     def _contents(self, key: str) -> Iterator[tuple[Path, Any]]:
         """Every file of a kind that is YAML by itself, and what it holds."""
-        environments = dict.fromkeys((self.base_env, self.env or self.default_run_env))
-        for folder in (Path(self.conf_source) / str(name) for name in environments):
+        for folder in self._folders():
             patterns = self.config_patterns[key]
             for file in sorted({file for pattern in patterns for file in folder.glob(pattern)}):
                 try:

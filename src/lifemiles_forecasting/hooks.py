@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from kedro.framework.hooks import hook_impl
 
 from lifemiles_forecasting import config_checks
+from lifemiles_forecasting.config_loader import CheckedConfigLoader
 from lifemiles_forecasting.core.errors import ConfigError, ForecastingError
 from lifemiles_forecasting.datasets.aside import clear_parts, write_aside
 from lifemiles_forecasting.run_lock import RunLock
@@ -55,6 +56,7 @@ class ForecastingHooks:
         self._environment = ""
         self._config: dict[str, Any] = {}
         self._given: dict[str, Any] = {}
+        self._added: set[str] = set()  # to the catalog, by the environment
         self._mode = ""
         self._trained = ""
         self._places: Places | None = None
@@ -80,6 +82,10 @@ class ForecastingHooks:
         warn_of_open_host()
         loader = context.config_loader
         check_environment(loader)
+        if isinstance(loader, CheckedConfigLoader):
+            self._added = loader.added_entries()
+            for warning in loader.unread():
+                logger.warning(warning)
         config_checks.check_no_passwords(Path(loader.conf_source))
         with suppress(MissingConfigException):
             # now, and kept: Kedro itself looks at it when MLflow has already been written to
@@ -110,14 +116,16 @@ class ForecastingHooks:
 
     @hook_impl(tryfirst=True)  # before kedro-mlflow, which makes every dataset
     def after_catalog_created(self, catalog: CatalogProtocol) -> None:
-        """Make the datasets whose names are known, with clear errors.
+        """Make the datasets whose names are known, and warn of those that no pipeline knows.
 
         Raises:
             ConfigError: of an entry no dataset can be made.
         """
-        from lifemiles_forecasting.pipeline_starts import check_entries
+        from lifemiles_forecasting.pipeline_starts import check_entries, unused_entries
 
         check_entries(catalog.keys(), catalog)
+        for warning in unused_entries(self._added):
+            logger.warning(warning)
 
     @hook_impl(wrapper=True)  # around kedro-mlflow, which opens the run
     def before_pipeline_run(

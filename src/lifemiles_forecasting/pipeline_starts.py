@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import difflib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lifemiles_forecasting.cli_selection import whole_pipeline
@@ -143,6 +144,30 @@ def check_entries(names: Iterable[str], catalog: CatalogProtocol) -> None:
                 "the arguments that its type takes",
                 "The files conf/base/catalog*.yml show them",
             ) from None
+
+
+def unused_entries(added: Iterable[str]) -> Iterator[str]:
+    """What to say of every entry of the catalog that no pipeline uses: a misspelled one, say.
+
+    Args:
+        added: names that an environment adds; those of `base` are in use.
+    """
+    from kedro.framework import project
+
+    # a pattern is of no single dataset, and what begins with _ is there for others to refer to
+    names = {name for name in added if "{" not in name and not name.startswith("_")}
+    if not names:
+        return
+    project.pipelines.set_requested(None)  # or Kedro knows only those that are run
+    used = {name for one in project.pipelines.values() for name in one.datasets()}
+    known = [name for name in used if not name.startswith("param")]
+    for name in sorted(names - used):
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f". Did you mean {near[0]!r}?" if near else ""
+        yield (
+            f"found catalog entry {name!r}, which no pipeline uses; expected the name of a "
+            f"dataset of theirs{hint}"
+        )
 
 
 def check_choice(pipeline: Pipeline, given: Mapping[str, Any]) -> None:
