@@ -303,7 +303,8 @@ class Parameters(Closed):
     @classmethod
     def _place_may_be_used(cls, value: str | None) -> str | None:
         if value is not None and not paths.may_be_used(value):
-            raise ValueError(paths.EXPECTED)
+            home = value.startswith("~")
+            raise ValueError(paths.WRITTEN_OUT if home else paths.EXPECTED)
         return value
 
     @model_validator(mode="after")
