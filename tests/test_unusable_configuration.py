@@ -174,6 +174,21 @@ def test_entry_with_an_unknown_argument_is_refused_before_kedro_mlflow_makes_it(
 FILES = ("parameters.yml", "globals.yml", "catalog.yml", "mlflow.yml")
 
 
+@pytest.mark.parametrize(
+    ("text", "shown", "read", "line"),
+    [
+        ("seed: 8\nhorizon: 014\n", "014", 12, 2),
+        ("reporting: {coverage_band: [0x4B, 85]}\n", "0x4B", 75, 1),
+        ("horizon: 1:30\n", "1:30", 90, 1),
+    ],
+)
+def test_number_that_is_another_one_to_yaml(refused, fresh_project, text, shown, read, line):
+    assert refused({"local/parameters.yml": text}) == (
+        f"found {shown} in line {line} of {fresh_project.folder}/conf/local/parameters.yml, which "
+        f"is {read} to YAML; expected a number without a 0 in front, or text in quotes"
+    )
+
+
 PATTERNS = "catalog*, parameters*, credentials*, globals.yml, mlflow*"
 
 

@@ -10,12 +10,10 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from lifemiles_forecasting.config_checks import PLACES
+from lifemiles_forecasting.config_checks import PLACES, numbers_of_another_base
 
 # up to the next comma that is in no list and in no quotes
 _ITEM = re.compile(r"""(?:=\s*(?:\[[^\]]*\]|'[^']*'|"[^"]*")|[^,])+""")
-# what YAML reads in base 8, 16, 2 or 60: 014 is 12, and 1:30 is 90
-_OTHER_BASE = re.compile(r"[-+]?(?:0[\d_]+|0x[\da-f_]+|0b[01_]+|\d[\d_]*(?::[0-5]?\d)+)", re.I)
 _NOTHING = {"", "null", "Null", "NULL"}
 
 
@@ -77,5 +75,5 @@ def _check_whole(value: str) -> None:
     else:
         scalar = isinstance(node, yaml.ScalarNode)
         whole = node.end_mark.index == len(value) and (scalar or node.flow_style)
-    if not whole or _OTHER_BASE.fullmatch(value):
+    if not whole or any(numbers_of_another_base(node)):
         raise yaml.YAMLError(value)

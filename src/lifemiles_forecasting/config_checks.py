@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from lifemiles_forecasting.core.errors import ConfigError
 from lifemiles_forecasting.core.hosts import LOOPBACK, is_loopback
 
@@ -56,6 +58,27 @@ _TRACKING_GROUPS = (
 )  # each behind the one that it is in
 _REFERENCE = re.compile(r"\$\{[^{}]*\}")
 _PASSWORD = re.compile(r"://[^\s/@'\"]*:[^\s/@'\"]+@")  # in an address
+
+# what YAML reads in base 8, 16, 2 or 60: 014 is 12, and 1:30 is 90
+_OTHER_BASE = re.compile(r"[-+]?(?:0[0-7_]+|0x[\da-f_]+|0b[01_]+|\d[\d_]*(?::[0-5]?\d)+)", re.I)
+
+
+def numbers_of_another_base(node: yaml.Node | None) -> Iterator[yaml.ScalarNode]:
+    """What stands in a YAML text as a number, and is another one than it seems.
+
+    Args:
+        node: of `yaml.compose`.
+    """
+    if isinstance(node, yaml.ScalarNode):
+        if node.tag.endswith(":int") and _OTHER_BASE.fullmatch(node.value):
+            yield node
+    elif isinstance(node, yaml.SequenceNode):
+        for inner in node.value:
+            yield from numbers_of_another_base(inner)
+    elif isinstance(node, yaml.MappingNode):
+        for pair in node.value:
+            for inner in pair:
+                yield from numbers_of_another_base(inner)
 
 
 def check_runtime_parameters(parameters: Mapping[str, Any]) -> None:

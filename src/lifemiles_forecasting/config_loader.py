@@ -50,7 +50,8 @@ class CheckedConfigLoader(OmegaConfigLoader):
         Raises:
             ConfigError: a file is no plain YAML or asks for an object, as `!!python/object` does,
                 two of an environment hold the same key, a group is none, a reference leads nowhere,
-                a value of the environment holds one, or the catalog a type that is not allowed.
+                a value of the environment holds one, the catalog a type that is not allowed, or a
+                number is another one to YAML.
         """
         try:
             found = super().__getitem__(key)
@@ -77,6 +78,8 @@ class CheckedConfigLoader(OmegaConfigLoader):
             config_checks.check_globals(found)
         elif key == "catalog":
             config_checks.check_catalog(found)
+        elif key == "parameters":
+            self._check_numbers()
         return found
 
     def unread(self) -> Iterator[str]:
@@ -120,6 +123,21 @@ class CheckedConfigLoader(OmegaConfigLoader):
             for name in content:
                 if not isinstance(name, str):
                     raise ConfigError(f"{name!r} as a name in {file}", f"text: '{name}' in quotes")
+
+    def _check_numbers(self) -> None:
+        """Make sure that every number of the parameters is the one that it seems to be.
+
+        Raises:
+            ConfigError: one is not; the message names its line.
+        """
+        for file, _ in self._contents("parameters"):
+            tree = yaml.compose(file.read_text("utf-8"), Loader=yaml.SafeLoader)
+            for number in config_checks.numbers_of_another_base(tree):
+                raise ConfigError(
+                    f"{number.value} in line {number.start_mark.line + 1} of {file}, "
+                    f"which is {yaml.safe_load(number.value)} to YAML",
+                    "a number without a 0 in front, or text in quotes",
+                )
 
     def _contents(self, key: str) -> Iterator[tuple[Path, Any]]:
         """Every file of a kind that is YAML by itself, and what it holds."""
