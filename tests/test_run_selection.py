@@ -149,9 +149,18 @@ def test_a_start_at_what_is_only_in_memory_is_refused_with_where_to_start(
     check_in_memory(there, catalog, DEFAULT)
 
 
-def test_a_start_within_one_pipeline_stays_in_it(catalog):
-    chosen = whole_pipeline(["modeling"]).from_nodes("modeling.build_study")
-    hint = r"`kedro run --pipelines=modeling --from-nodes=modeling\.plan_training`"
+def test_a_start_within_some_pipelines_stays_in_them(catalog):
+    measured = ["modeling", "reporting"]
+    chosen = whole_pipeline(measured).from_nodes("modeling.build_study")
+    hint = r"`kedro run --pipelines=modeling,reporting --from-nodes=modeling\.plan_training`"
+    with pytest.raises(InputError, match=hint):
+        check_in_memory(chosen, catalog, measured)
+
+
+def test_a_start_that_would_be_refused_is_not_proposed(catalog):
+    """Training without measuring is."""
+    chosen = whole_pipeline(["modeling"]).filter(node_names=["modeling.forecast_stores"])
+    hint = r"`kedro run --from-nodes=modeling\.plan_training`"
     with pytest.raises(InputError, match=hint):
         check_in_memory(chosen, catalog, ["modeling"])
 

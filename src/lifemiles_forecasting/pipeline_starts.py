@@ -55,7 +55,8 @@ def check_in_memory(pipeline: Pipeline, catalog: CatalogProtocol, pipelines: Seq
     if not missing:
         return
     whole, command = whole_pipeline(pipelines), f"kedro run --pipelines={','.join(pipelines)}"
-    if "__default__" in pipelines or not set(missing) <= whole.all_outputs():
+    enough = set(missing) <= whole.all_outputs() and not whole.inputs() & set(MADE_BY_REPORTING)
+    if "__default__" in pipelines or not enough:
         project.pipelines.set_requested(None)  # or of the whole run Kedro knows what was asked for
         whole, command = whole_pipeline(["__default__"]), "kedro run"
     starts = _starts(whole, pipeline, catalog)
