@@ -70,9 +70,25 @@ def test_without_lists_the_reading_is_that_of_kedro(flat):
             "raw_transactions=/of [mine]/x,horizon=7",
             {"raw_transactions": "/of [mine]/x", "horizon": 7},
         ),
+        (
+            "raw_transactions=/x/h #2,data_root=out #1,events=/a: b.csv",
+            {"raw_transactions": "/x/h #2", "data_root": "out #1", "events": "/a: b.csv"},
+        ),
+        ("horizon=0,as_of=2017-01-31", {"horizon": 0, "as_of": "2017-01-31"}),
+        ("seed=08,horizon=1_0", {"seed": "08", "horizon": 10}),
+        ("model_alias='014'", {"model_alias": "014"}),
+        ("data_root=2024", {"data_root": "2024"}),
+        ("data_root='/a, b',events=null", {"data_root": "/a, b", "events": None}),
+        ("data_root=it's,events=", {"data_root": "it's", "events": None}),
+        ("stores=null", {"stores": None}),
+        ("model_alias='a #b'", {"model_alias": "a #b"}),
+        (
+            "modeling.holidays.regions={DE: BY}",
+            {"modeling": {"holidays": {"regions": {"DE": "BY"}}}},
+        ),
     ],
 )
-def test_store_ids_are_text_and_a_comma_may_be_quoted(text, parameters):
+def test_store_ids_and_paths_are_text_and_a_comma_may_be_quoted(text, parameters):
     assert run_parameters(text) == parameters
 
 
@@ -83,6 +99,15 @@ def test_store_ids_are_text_and_a_comma_may_be_quoted(text, parameters):
         ("horizon=7,=3", "=3"),
         ("modeling.candidates=[base,ets", "modeling.candidates=[base"),
         ("as_of=@", "as_of=@"),
+        ("horizon=7 #8", "horizon=7 #8"),
+        ("horizon=014", "horizon=014"),
+        ("horizon=0x1F", "horizon=0x1F"),
+        ("reporting.coverage_band=[075,85]", "reporting.coverage_band=[075,85]"),
+        ("horizon=1:30", "horizon=1:30"),
+        ("modeling.candidates=[base,ets] #8", "modeling.candidates=[base,ets] #8"),
+        ("target=#miles", "target=#miles"),
+        ("target=miles: 7", "target=miles: 7"),
+        ("target=- miles", "target=- miles"),
         ("target=${oc.env:X", "target=${oc.env:X"),
     ],
 )
@@ -104,3 +129,60 @@ def test_lists_of_a_command_reach_kedro(monkeypatch):
         "reporting": {"metrics": ["mae"]},
         "horizon": 14,
     }
+
+
+OPTIONS = (
+    "from_inputs, to_outputs, from_nodes, to_nodes, node_names, runner, is_async, runner_params, "
+    "env, tags, load_versions, pipeline, pipelines, namespaces, conf_source, params, "
+    "only_missing_outputs"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "tags: a\n",
+            "found no group 'run' in {file}; expected it, with options of ",
+        ),
+        ("", "found no group 'run' in {file}; expected it, "),
+        ("run: null\n", "found no group 'run' in {file}; expected it, "),
+        ("- run\n", "found no group 'run' in {file}; expected it, "),
+        (
+            "run: [a\nb: 1\n",
+            "found expected ',' or ']', but got ':' in line 2 of {file}; expected the YAML",
+        ),
+        ("run: {tags: a}\nrun: {}\n", "found duplicate key run in line 2 of {file}; expected the "),
+        (
+            "run: {pipelnes: modeling}\n",
+            f"found no option 'pipelnes', which is in {{file}}; expected one of {OPTIONS}. "
+            "Did you mean 'pipelines'?",
+        ),
+        (
+            "run: {config: a.yml}\n",
+            "found no option 'config', which is in {file}; expected one of ",
+        ),
+        (
+            "run: {pipelines: [modeling, reporting]}\n",
+            "found pipelines = ['modeling', 'reporting'] in {file}; expected text, such as "
+            "`pipelines: one,another`",
+        ),
+    ],
+)
+def test_file_of_options_that_cannot_be_used_is_one_error(tmp_path, text, message):
+    file = tmp_path / "run.yml"
+    file.write_text(text)
+    result = CliRunner().invoke(cli.cli, ["run", f"--config={file}"])
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)  # no traceback
+    assert result.stderr.startswith(f"Error: {message.format(file=file)}")
+
+
+def test_file_of_options_reaches_kedro(monkeypatch, tmp_path):
+    asked, file = {}, tmp_path / "run.yml"
+    monkeypatch.setattr(cli.kedro_run, "callback", lambda **options: asked.update(options))
+    file.write_text("run: {pipelines: 'modeling,reporting', params: {horizon: 7}, is_async: true}")
+    assert CliRunner().invoke(cli.cli, ["run", f"--config={file}"]).exit_code == 0
+    assert asked["pipelines"] == ["modeling", "reporting"]
+    assert asked["params"] == {"horizon": 7}
+    assert asked["is_async"] is True

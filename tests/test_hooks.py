@@ -20,6 +20,7 @@ from mlflow.tracking import MlflowClient
 from services import free_port
 from small_disk import small_disk
 
+from lifemiles_forecasting.config_loader import CheckedConfigLoader
 from lifemiles_forecasting.core import cluster_connection
 from lifemiles_forecasting.core.errors import (
     ClusterError,
@@ -362,6 +363,17 @@ def test_check_environment_refuses_one_without_a_folder(project):
     assert str(caught.value) == expected
     check_environment(loader_of(project, "production"))
     check_environment(loader_of(project))
+
+
+def test_check_environment_refuses_a_folder_without_configuration(tmp_path):
+    expected = (
+        f"found no folder base in {tmp_path}; expected the configuration of the project. "
+        "--conf-source names the folder that it is in"
+    )
+    loader = CheckedConfigLoader(str(tmp_path), **CONFIG_LOADER_ARGS)
+    with pytest.raises(ConfigError) as caught:
+        check_environment(loader)
+    assert str(caught.value) == expected
 
 
 def test_tracking_config_is_anchored_at_the_project(project, monkeypatch):

@@ -96,7 +96,7 @@ def test_audit_names_a_leaky_feature_and_fails(project, own_process, monkeypatch
     assert set(leaks.loc[leaks["kind"] == "feature", "name"]) == {"centred_mean_7"}
 
 
-@pytest.mark.parametrize("pipeline", ["leak_audit", "modeling"])
+@pytest.mark.parametrize("pipeline", ["leak_audit", "modeling,reporting"])
 def test_without_a_panel_the_command_says_what_to_run_first(project, pipeline):
     result = project.kedro("run", f"--pipelines={pipeline}", "--params=data_root=nowhere")
     assert result.returncode == 1

@@ -33,7 +33,9 @@ def test_report_is_written_again_from_the_outputs_of_a_run(trained, fresh_projec
         "pipelines before this one again"
     )
     assert expected in " ".join(result.stderr.split())
-    result = project.kedro("run", "--env=quick", "--pipelines=modeling", "--params=target=miles")
+    result = project.kedro(
+        "run", "--env=quick", "--pipelines=modeling,reporting", "--params=target=miles"
+    )
     assert result.returncode != 0
     assert "found an earlier run with target=billings; expected target=miles" in result.stderr
     assert verdict_in(report) == verdict_in(before)

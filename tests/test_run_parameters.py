@@ -13,6 +13,7 @@ from mlflow.tracking import MlflowClient
 
 from lifemiles_forecasting.core import parallel
 from lifemiles_forecasting.core.config import Parameters, parse
+from lifemiles_forecasting.core.errors import ConfigError, InputError
 
 STORES = 10  # of `few_stores`; eight of them with models of their own
 MARK = "MEMBER"
@@ -64,6 +65,22 @@ def test_max_stores_limits_the_models_but_not_the_forecasts(run):
     assert len(runs_of(project, "store")) == 2
     (parent,) = runs_of(project, "pipeline")
     assert parent.data.tags["training_mode"] == "limited"
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"pipelines": ["modeling"]}, InputError, "^found a training without aggregate_metrics "),
+        ({"stores": ["CJGRO_1"]}, ConfigError, "^found parameter 'stores' = .* takes notice"),
+    ],
+)
+def test_training_that_cannot_be_what_was_asked_is_refused_and_not_tracked(
+    run, fresh_project, given, error, message
+):
+    with pytest.raises(error, match=message):
+        run(**given)
+    assert runs_of(fresh_project, "pipeline") == runs_of(fresh_project, "partial") == []
+    assert not fresh_project.output("08_reporting").exists()
 
 
 def test_horizon_and_target_reach_the_forecasts(run, few_stores):

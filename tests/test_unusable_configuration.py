@@ -122,6 +122,15 @@ def test_key_in_two_files_of_an_environment(refused):
             "tracking.experiment = 'LM' in mlflow.yml; expected a group, with a name and a value "
             "in each line under it. The files in conf/base show it",
         ),
+        *(
+            (
+                "mlflow.yml",
+                f"server: {{mlflow_{store}_uri: {value}}}\n",
+                f"server.mlflow_{store}_uri = {value} in mlflow.yml; expected the address of a "
+                "server or a database, such as sqlite:///mlflow.db, or null",
+            )
+            for store, value in (("tracking", "5"), ("tracking", "['a']"), ("registry", "5"))
+        ),
         ("mlflow.yml", "ui: 5001\n", "ui = 5001 in mlflow.yml; expected a group"),
         ("catalog.yml", "notes: 5\n", "notes = 5 in the catalog; expected a group"),
         (
@@ -135,7 +144,101 @@ def test_value_in_the_place_of_a_group(refused, name, text, found):
     assert refused({f"local/{name}": text}).startswith(f"found {found}")
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (
+            "paths: {raw_transaction: exports}\n",
+            "'raw_transaction' in `paths` of globals.yml; expected 'raw_transactions', or a name "
+            "that is not so near to it",
+        ),
+        (
+            "path: {raw_transactions: exports}\n",
+            "'path' in globals.yml; expected 'paths', or a name that is not so near to it",
+        ),
+    ],
+)
+def test_misspelled_name_in_globals_is_refused(refused, text, found):
+    """A misspelled folder of transactions would forecast the sample."""
+    assert refused({"local/globals.yml": text}) == f"found {found}"
+
+
+def test_globals_may_hold_names_of_the_user_s_own(open_project):
+    own = "bucket: s3\npaths: {features: own/features}\n"
+    loader = open_project({"local/globals.yml": own}).config_loader
+    assert loader["globals"]["bucket"] == "s3"
+    assert loader["globals"]["paths"]["features"] == "own/features"
+
+
+def test_entry_with_an_unknown_argument_is_refused_before_kedro_mlflow_makes_it(open_project):
+    entry = "{type: pandas.ParquetDataset, filepath: a.parquet, save_arg: {}}"
+    context = open_project({"local/catalog.yml": f"panel: {entry}\n"})
+    with pytest.raises(ConfigError, match=r"^found catalog entry 'panel' of which no dataset can "):
+        _ = context.catalog
+
+
 FILES = ("parameters.yml", "globals.yml", "catalog.yml", "mlflow.yml")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown", "read", "line"),
+    [
+        ("seed: 8\nhorizon: 014\n", "014", 12, 2),
+        ("reporting: {coverage_band: [0x4B, 85]}\n", "0x4B", 75, 1),
+        ("horizon: 1:30\n", "1:30", 90, 1),
+    ],
+)
+def test_number_that_is_another_one_to_yaml(refused, fresh_project, text, shown, read, line):
+    assert refused({"local/parameters.yml": text}) == (
+        f"found {shown} in line {line} of {fresh_project.folder}/conf/local/parameters.yml, which "
+        f"is {read} to YAML; expected a number without a 0 in front, or text in quotes"
+    )
+
+
+PATTERNS = "catalog*, parameters*, credentials*, globals.yml, mlflow*"
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("parameter.yml", "parameters*"),
+        ("Catalog_extra.yaml", "catalog*"),
+        ("globals_mine.yml", "globals.yml"),
+        ("notes.yml", ""),
+    ],
+)
+def test_file_that_nothing_reads_is_warned_of(open_project, fresh_project, caplog, name, near):
+    open_project({f"local/{name}": "seed: 8\n"})
+    hint = f". Did you mean {near}?" if near else ""
+    assert [record.getMessage() for record in caplog.records if "not read" in record.msg] == [
+        f"found {fresh_project.folder}/conf/local/{name}, which is not read; expected a name such "
+        f"as {PATTERNS}{hint}"
+    ]
+
+
+def test_files_that_are_read_or_hidden_are_not_warned_of(open_project, fresh_project, caplog):
+    for folder in ("parameters_of_mine", "stores"):
+        (fresh_project.folder / "conf" / "local" / folder).mkdir()
+    files = ("parameters_of_mine/one.yml", "stores/parameters_a.yml", ".old.yml", "mlflow.yml")
+    open_project({f"local/{name}": "{}\n" for name in files})
+    assert "not read" not in caplog.text
+
+
+MEMORY = "{type: MemoryDataset}"
+
+
+def test_entry_that_no_pipeline_uses_is_warned_of(open_project, caplog):
+    """It is a misspelled one, or of a notebook."""
+    added = ("raw_transaction", "_shared", "'{place}.mine'", "panel", "notebook_of_mine")
+    text = "".join(f"{name}: {MEMORY}\n" for name in added)
+    context = open_project({"local/catalog_mine.yml": text})
+    _ = context.catalog
+    assert [record.getMessage() for record in caplog.records if "no pipeline" in record.msg] == [
+        "found catalog entry 'notebook_of_mine', which no pipeline uses; expected the name of a "
+        "dataset of theirs",
+        "found catalog entry 'raw_transaction', which no pipeline uses; expected the name of a "
+        "dataset of theirs. Did you mean 'raw_transactions'?",
+    ]
 
 
 @pytest.mark.parametrize("name", FILES)

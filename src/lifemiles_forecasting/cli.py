@@ -15,6 +15,7 @@ import click
 from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.cli.utils import env_option
 
+from lifemiles_forecasting.cli_config_file import checked
 from lifemiles_forecasting.cli_errors import clear_errors
 from lifemiles_forecasting.cli_lost_store import go_on_without_store
 from lifemiles_forecasting.cli_models import models
@@ -92,6 +93,7 @@ def run_options() -> list[click.Parameter]:
     options = {option.name: copy.copy(option) for option in kedro_run.params}
     options["conf_source"].type = ProjectPath()
     options["config"].type = ProjectPath(exists=True, dir_okay=False, resolve_path=True)
+    options["config"].callback = checked(options["config"].callback)
     # the file of --config gives them as they are
     options["params"].callback = lambda _context, _option, value: (
         run_parameters(value) if isinstance(value, str) else value

@@ -7,10 +7,13 @@ rest is refused before anything is built from it.
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from lifemiles_forecasting.core.errors import ConfigError
 from lifemiles_forecasting.core.hosts import LOOPBACK, is_loopback
@@ -45,6 +48,8 @@ DATASET_TYPES = frozenset(
 )
 PRIVATE = "local"  # the folder of conf/ that git ignores
 PLACES = ("data_root", "raw_transactions", "events")  # `paths` of globals.yml, or --params
+GLOBALS = ("paths",)  # of globals.yml
+NEAR = 0.8  # similarity of names of which one is probably meant to be the other
 _TRACKING_GROUPS = (
     "server",
     "tracking",
@@ -54,6 +59,27 @@ _TRACKING_GROUPS = (
 )  # each behind the one that it is in
 _REFERENCE = re.compile(r"\$\{[^{}]*\}")
 _PASSWORD = re.compile(r"://[^\s/@'\"]*:[^\s/@'\"]+@")  # in an address
+
+# what YAML reads in base 8, 16, 2 or 60: 014 is 12, and 1:30 is 90
+_OTHER_BASE = re.compile(r"[-+]?(?:0[0-7_]+|0x[\da-f_]+|0b[01_]+|\d[\d_]*(?::[0-5]?\d)+)", re.I)
+
+
+def numbers_of_another_base(node: yaml.Node | None) -> Iterator[yaml.ScalarNode]:
+    """What stands in a YAML text as a number, and is another one than it seems.
+
+    Args:
+        node: of `yaml.compose`.
+    """
+    if isinstance(node, yaml.ScalarNode):
+        if node.tag.endswith(":int") and _OTHER_BASE.fullmatch(node.value):
+            yield node
+    elif isinstance(node, yaml.SequenceNode):
+        for inner in node.value:
+            yield from numbers_of_another_base(inner)
+    elif isinstance(node, yaml.MappingNode):
+        for pair in node.value:
+            for inner in pair:
+                yield from numbers_of_another_base(inner)
 
 
 def check_runtime_parameters(parameters: Mapping[str, Any]) -> None:
@@ -85,10 +111,13 @@ def check_globals(values: Mapping[str, Any]) -> None:
         values: content of `globals.yml`, references filled in.
 
     Raises:
-        ConfigError: one holds a reference, or `paths` holds no folder of outputs.
+        ConfigError: one holds a reference, is a misspelled name, or `paths` holds no folder of
+            outputs.
     """
+    _check_names(values, GLOBALS, "globals.yml")
     if "paths" in values:
         _check_group("paths", values["paths"], "globals.yml")
+        _check_names(values["paths"], PLACES, "`paths` of globals.yml")
         root = values["paths"].get("data_root", "")
         if not isinstance(root, str):
             raise ConfigError(f"paths.data_root = {root!r} in globals.yml", "a folder")
@@ -97,6 +126,23 @@ def check_globals(values: Mapping[str, Any]) -> None:
             f"{name} = {value!r} of globals.yml, taken from the environment, with a reference",
             "a plain value in the environment variable",
         )
+
+
+def _check_names(group: Mapping[str, Any], known: Iterable[str], where: str) -> None:
+    """Make sure that no name is a misspelled one of ours, which would change nothing.
+
+    Others are the user's own, for what else the configuration refers to.
+
+    Raises:
+        ConfigError: one is.
+    """
+    for name in group:
+        near = difflib.get_close_matches(str(name), known, n=1, cutoff=NEAR)
+        if name not in known and near:
+            raise ConfigError(
+                f"{name!r} in {where}",
+                f"{near[0]!r}, or a name that is not so near to it",
+            )
 
 
 def _check_group(name: str, value: Any, file: str) -> None:
@@ -205,6 +251,13 @@ def check_tracking(config: Mapping[str, Any]) -> None:
         for part in name.split("."):
             group = group.get(part) or {}
         _check_group(name, group, "mlflow.yml")
+    for name in ("mlflow_tracking_uri", "mlflow_registry_uri"):
+        address = (config.get("server") or {}).get(name)
+        if not isinstance(address, str | None):
+            raise ConfigError(
+                f"server.{name} = {address!r} in mlflow.yml",
+                "the address of a server or a database, such as sqlite:///mlflow.db, or null",
+            )
     experiment = ((config.get("tracking") or {}).get("experiment") or {}).get("name", "unnamed")
     if not isinstance(experiment, str) or not experiment.strip():
         raise ConfigError(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +50,8 @@ class CheckedConfigLoader(OmegaConfigLoader):
         Raises:
             ConfigError: a file is no plain YAML or asks for an object, as `!!python/object` does,
                 two of an environment hold the same key, a group is none, a reference leads nowhere,
-                a value of the environment holds one, or the catalog a type that is not allowed.
+                a value of the environment holds one, the catalog a type that is not allowed, or a
+                number is another one to YAML.
         """
         try:
             found = super().__getitem__(key)
@@ -75,7 +78,37 @@ class CheckedConfigLoader(OmegaConfigLoader):
             config_checks.check_globals(found)
         elif key == "catalog":
             config_checks.check_catalog(found)
+        elif key == "parameters":
+            self._check_numbers()
         return found
+
+    def unread(self) -> Iterator[str]:
+        """What to say of every YAML file of the environment whose name nothing looks for."""
+        patterns = [pattern for kind in self.config_patterns.values() for pattern in kind]
+        kinds = {kind[0].removesuffix("*"): kind[0] for kind in self.config_patterns.values()}
+        for folder in self._folders():
+            for file in sorted([*folder.rglob("*.yml"), *folder.rglob("*.yaml")]):
+                name = file.relative_to(folder).as_posix()
+                hidden = any(part.startswith(".") for part in Path(name).parts)
+                if hidden or any(fnmatchcase(name, pattern) for pattern in patterns):
+                    continue
+                near = difflib.get_close_matches(file.stem.partition("_")[0].lower(), kinds, n=1)
+                hint = f". Did you mean {kinds[near[0]]}?" if near else ""
+                expected = f"a name such as {', '.join(kinds.values())}"
+                yield f"found {file}, which is not read; expected {expected}{hint}"
+
+    def added_entries(self) -> set[str]:
+        """Names of the catalog that the environment adds to those of base."""
+        names: dict[bool, set[str]] = {True: set(), False: set()}
+        for file, content in self._contents("catalog"):
+            if isinstance(content, Mapping):
+                names[file.is_relative_to(Path(self.conf_source, self.base_env))] |= {*content}
+        return names[False] - names[True]
+
+    def _folders(self) -> list[Path]:
+        """Those of base and of the environment."""
+        environments = dict.fromkeys((self.base_env, self.env or self.default_run_env))
+        return [Path(self.conf_source) / str(name) for name in environments]
 
     def _check_groups(self, key: str) -> None:
         """Make sure that every file of a kind is a group, with names for keys.
@@ -91,10 +124,24 @@ class CheckedConfigLoader(OmegaConfigLoader):
                 if not isinstance(name, str):
                     raise ConfigError(f"{name!r} as a name in {file}", f"text: '{name}' in quotes")
 
+    def _check_numbers(self) -> None:
+        """Make sure that every number of the parameters is the one that it seems to be.
+
+        Raises:
+            ConfigError: one is not; the message names its line.
+        """
+        for file, _ in self._contents("parameters"):
+            tree = yaml.compose(file.read_text("utf-8"), Loader=yaml.SafeLoader)
+            for number in config_checks.numbers_of_another_base(tree):
+                raise ConfigError(
+                    f"{number.value} in line {number.start_mark.line + 1} of {file}, "
+                    f"which is {yaml.safe_load(number.value)} to YAML",
+                    "a number without a 0 in front, or text in quotes",
+                )
+
     def _contents(self, key: str) -> Iterator[tuple[Path, Any]]:
         """Every file of a kind that is YAML by itself, and what it holds."""
-        environments = dict.fromkeys((self.base_env, self.env or self.default_run_env))
-        for folder in (Path(self.conf_source) / str(name) for name in environments):
+        for folder in self._folders():
             patterns = self.config_patterns[key]
             for file in sorted({file for pattern in patterns for file in folder.glob(pattern)}):
                 try:

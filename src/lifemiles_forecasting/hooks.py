@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from kedro.framework.hooks import hook_impl
 
 from lifemiles_forecasting import config_checks
-from lifemiles_forecasting.core.errors import ConfigError, ForecastingError, InputError
+from lifemiles_forecasting.config_loader import CheckedConfigLoader
+from lifemiles_forecasting.core.errors import ConfigError, ForecastingError
 from lifemiles_forecasting.datasets.aside import clear_parts, write_aside
 from lifemiles_forecasting.run_lock import RunLock
 from lifemiles_forecasting.tracking import lifecycle
@@ -35,27 +36,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# what pipelines that are run by themselves start from
-MADE_BY_DATA_PROCESSING = ("panel", "stores", "row_balance", "planned_events")
-MADE_BY_TRAINING = (
-    "backtest",
-    "forecasts",
-    "weights",
-    "attempted",
-    "test_intervals",
-    "importance",
-    "failures",
-    "warnings",
-    "training_run",
-)
-
 # runs that do not train, by their pipeline: level, and what their names begin with
 OTHER_RUNS = {
     "forecasting": (lifecycle.SCORING_LEVEL, "Scoring"),
     "monitoring": (lifecycle.MONITORING_LEVEL, "Monitoring"),
 }
 
-_OR_PANEL_ALONE = ", or `kedro run --pipelines=data_processing`"
 MODES = {"all": "full", "drifted": "drifted"}  # how a run trains, by what it trains anew
 
 guard = lifecycle.RunGuard()
@@ -70,6 +56,7 @@ class ForecastingHooks:
         self._environment = ""
         self._config: dict[str, Any] = {}
         self._given: dict[str, Any] = {}
+        self._added: set[str] = set()  # to the catalog, by the environment
         self._mode = ""
         self._trained = ""
         self._places: Places | None = None
@@ -95,6 +82,10 @@ class ForecastingHooks:
         warn_of_open_host()
         loader = context.config_loader
         check_environment(loader)
+        if isinstance(loader, CheckedConfigLoader):
+            self._added = loader.added_entries()
+            for warning in loader.unread():
+                logger.warning(warning)
         config_checks.check_no_passwords(Path(loader.conf_source))
         with suppress(MissingConfigException):
             # now, and kept: Kedro itself looks at it when MLflow has already been written to
@@ -123,6 +114,19 @@ class ForecastingHooks:
         with self._clear_errors(), one_at_a_time(self._uri), checked_mlflow_yml():
             return (yield)
 
+    @hook_impl(tryfirst=True)  # before kedro-mlflow, which makes every dataset
+    def after_catalog_created(self, catalog: CatalogProtocol) -> None:
+        """Make the datasets whose names are known, and warn of those that no pipeline knows.
+
+        Raises:
+            ConfigError: of an entry no dataset can be made.
+        """
+        from lifemiles_forecasting.pipeline_starts import check_entries, unused_entries
+
+        check_entries(catalog.keys(), catalog)
+        for warning in unused_entries(self._added):
+            logger.warning(warning)
+
     @hook_impl(wrapper=True)  # around kedro-mlflow, which opens the run
     def before_pipeline_run(
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
@@ -130,20 +134,29 @@ class ForecastingHooks:
         """Hold the outputs, let the run be opened, and write the whole configuration to it.
 
         Raises:
-            ConfigError: another run writes to the same folder, or a version is asked for of a
-                dataset that has none.
+            ConfigError: another run writes to the same folder, a version is asked for of a
+                dataset that has none, something is chosen that no node chooses from, or a dataset
+                cannot be made.
             InputError: the pipeline starts from what another one has not left yet, or has left of
-                something else, or from what nodes hand on in memory alone.
+                something else, or from what nodes hand on in memory alone; or it trains without
+                measuring.
             TrackingError: the run's artifacts cannot be placed.
             ClusterError: the run trains on a cluster that cannot be used.
         """
         from lifemiles_forecasting.pipeline_starts import (
             check_asked,
+            check_choice,
+            check_entries,
             check_in_memory,
+            check_inputs,
+            check_measured,
             check_versions,
         )
         from lifemiles_forecasting.tracking.dead_runs import outputs_key, writing_to
 
+        check_entries(pipeline.datasets(), catalog)
+        check_choice(pipeline, self._given)
+        check_measured(pipeline)
         check_in_memory(pipeline, catalog, run_params.get("pipeline_names") or ["__default__"])
         check_versions(catalog, run_params.get("load_versions"))
         check_cluster(pipeline, self._config["modeling.scheduler"])
@@ -330,13 +343,21 @@ def warn_of_open_host() -> None:
 
 
 def check_environment(loader: AbstractConfigLoader) -> None:
-    """Make sure that the folder of the configuration environment is there.
+    """Make sure that the folders of the configuration and of its environment are there.
 
     Raises:
-        ConfigError: it is not; the message names the ones that are.
+        ConfigError: one is not; the message names the environments that are.
     """
     source = Path(loader.conf_source)
-    if not loader.env or not source.is_dir():
+    if source.is_file() or "://" in str(loader.conf_source):  # an archive, or elsewhere
+        return
+    if not (source / loader.base_env).is_dir():
+        raise ConfigError(
+            f"no folder {loader.base_env} in {source}",
+            "the configuration of the project",
+            "--conf-source names the folder that it is in",
+        )
+    if not loader.env:
         return
     known = sorted(folder.name for folder in source.iterdir() if folder.is_dir())
     if loader.env in known:  # not any path: ../elsewhere is a folder too
@@ -344,23 +365,6 @@ def check_environment(loader: AbstractConfigLoader) -> None:
     near = difflib.get_close_matches(loader.env, known, n=1)
     hint = f"Did you mean {near[0]!r}?" if near else ""
     raise ConfigError(f"no environment {loader.env!r} in {source}", ", ".join(known), hint)
-
-
-def check_inputs(pipeline: Pipeline, catalog: CatalogProtocol) -> None:
-    """Make sure that the files of an earlier run that the pipeline starts from are there.
-
-    Raises:
-        InputError: one is not; the message says how to make it.
-    """
-    made_before = {*MADE_BY_DATA_PROCESSING, *MADE_BY_TRAINING}
-    missing = sorted(n for n in pipeline.inputs() & made_before if not catalog.exists(n))
-    if missing:
-        shorter = "" if set(missing) & set(MADE_BY_TRAINING) else _OR_PANEL_ALONE
-        raise InputError(
-            f"no {' and no '.join(missing)} of an earlier run",
-            "the files that `kedro run` leaves",
-            f"Run `kedro run`{shorter}, with the same data_root",
-        )
 
 
 def check_cluster(pipeline: Pipeline, scheduler: str | None) -> None:

@@ -1,8 +1,9 @@
-"""Where a run may start: what nodes hand on in memory is of no earlier run."""
+"""Where a run may start: what it takes is there, is of its own, and is what it is asked about."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import difflib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lifemiles_forecasting.cli_selection import whole_pipeline
@@ -12,6 +13,29 @@ from lifemiles_forecasting.tracking.flat import flatten
 if TYPE_CHECKING:
     from kedro.io import CatalogProtocol
     from kedro.pipeline import Pipeline
+
+# what pipelines that are run by themselves start from
+MADE_BY_DATA_PROCESSING = ("panel", "stores", "row_balance", "planned_events")
+MADE_BY_TRAINING = (
+    "backtest",
+    "forecasts",
+    "weights",
+    "attempted",
+    "test_intervals",
+    "importance",
+    "failures",
+    "warnings",
+    "training_run",
+)
+MADE_BY_REPORTING = ("store_metrics", "aggregate_metrics", "coverage")
+# parameters that choose what is forecast and by which model; others may be of several runs
+CHOOSING = {
+    "stores": "max_stores=N trains the N largest stores alone",
+    "model_version": "Training makes a model of its own",
+    "model_alias": "Training makes a model of its own",
+}
+
+_OR_PANEL_ALONE = ", or `kedro run --pipelines=data_processing`"
 
 
 def check_in_memory(pipeline: Pipeline, catalog: CatalogProtocol, pipelines: Sequence[str]) -> None:
@@ -31,7 +55,8 @@ def check_in_memory(pipeline: Pipeline, catalog: CatalogProtocol, pipelines: Seq
     if not missing:
         return
     whole, command = whole_pipeline(pipelines), f"kedro run --pipelines={','.join(pipelines)}"
-    if "__default__" in pipelines or not set(missing) <= whole.all_outputs():
+    enough = set(missing) <= whole.all_outputs() and not whole.inputs() & set(MADE_BY_REPORTING)
+    if "__default__" in pipelines or not enough:
         project.pipelines.set_requested(None)  # or of the whole run Kedro knows what was asked for
         whole, command = whole_pipeline(["__default__"]), "kedro run"
     starts = _starts(whole, pipeline, catalog)
@@ -40,6 +65,43 @@ def check_in_memory(pipeline: Pipeline, catalog: CatalogProtocol, pipelines: Seq
         "a start at nodes whose inputs are in files",
         f"Start earlier: `{command} --from-nodes={','.join(starts)}`" if starts else "",
     )
+
+
+def check_measured(pipeline: Pipeline) -> None:
+    """Make sure that a run that trains tracks its own metrics, and not what an earlier one left.
+
+    Args:
+        pipeline: the nodes that are going to run.
+
+    Raises:
+        InputError: it trains, and takes metrics that none of its nodes makes.
+    """
+    if "backtest_result" not in pipeline.all_outputs():
+        return
+    missing = sorted(pipeline.inputs() & set(MADE_BY_REPORTING))
+    if missing:
+        raise InputError(
+            f"a training without {' and without '.join(missing)}, which MLflow gets with it",
+            "the pipeline reporting in the same run, which measures what was trained",
+            "Run `kedro run --pipelines=modeling,reporting`, or `kedro run`",
+        )
+
+
+def check_inputs(pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+    """Make sure that the files of an earlier run that the pipeline starts from are there.
+
+    Raises:
+        InputError: one is not; the message says how to make it.
+    """
+    made_before = {*MADE_BY_DATA_PROCESSING, *MADE_BY_TRAINING}
+    missing = sorted(n for n in pipeline.inputs() & made_before if not catalog.exists(n))
+    if missing:
+        shorter = "" if set(missing) & set(MADE_BY_TRAINING) else _OR_PANEL_ALONE
+        raise InputError(
+            f"no {' and no '.join(missing)} of an earlier run",
+            "the files that `kedro run` leaves",
+            f"Run `kedro run`{shorter}, with the same data_root",
+        )
 
 
 def check_versions(catalog: CatalogProtocol, load_versions: Mapping[str, str] | None) -> None:
@@ -58,6 +120,74 @@ def check_versions(catalog: CatalogProtocol, load_versions: Mapping[str, str] | 
                 f"--load-versions={name}:{version}, and that dataset is not versioned",
                 "a dataset whose entry in the catalog says `versioned: true`",
                 "What earlier runs made is in MLflow (`kedro explore`); as_of replays earlier data",
+            )
+
+
+def check_entries(names: Iterable[str], catalog: CatalogProtocol) -> None:
+    """Make sure that datasets can be made of what the catalog says of them.
+
+    Args:
+        names: of the datasets.
+        catalog: makes a dataset when it is asked for.
+
+    Raises:
+        ConfigError: one cannot; the message names entry and argument.
+    """
+    from kedro.io import DatasetError
+
+    for name in sorted(names):
+        try:
+            catalog.get(name)
+        except DatasetError as error:
+            words = str(error).strip().partition("\n")[0].removesuffix(".")
+            raise ConfigError(
+                f"catalog entry {name!r} of which no dataset can be made ({words})",
+                "the arguments that its type takes",
+                "The files conf/base/catalog*.yml show them",
+            ) from None
+
+
+def unused_entries(added: Iterable[str]) -> Iterator[str]:
+    """What to say of every entry of the catalog that no pipeline uses: a misspelled one, say.
+
+    Args:
+        added: names that an environment adds; those of `base` are in use.
+    """
+    from kedro.framework import project
+
+    # a pattern is of no single dataset, and what begins with _ is there for others to refer to
+    names = {name for name in added if "{" not in name and not name.startswith("_")}
+    if not names:
+        return
+    project.pipelines.set_requested(None)  # or Kedro knows only those that are run
+    used = {name for one in project.pipelines.values() for name in one.datasets()}
+    known = [name for name in used if not name.startswith("param")]
+    for name in sorted(names - used):
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f". Did you mean {near[0]!r}?" if near else ""
+        yield (
+            f"found catalog entry {name!r}, which no pipeline uses; expected the name of a "
+            f"dataset of theirs{hint}"
+        )
+
+
+def check_choice(pipeline: Pipeline, given: Mapping[str, Any]) -> None:
+    """Make sure that what is chosen at run time is chosen from by a node.
+
+    Args:
+        pipeline: the nodes that are going to run.
+        given: run-time parameters (`--params`).
+
+    Raises:
+        ConfigError: a choice of stores or of a model would change nothing.
+    """
+    for name, instead in CHOOSING.items():
+        if given.get(name) is not None and f"params:{name}" not in pipeline.inputs():
+            raise ConfigError(
+                f"parameter {name!r} = {given[name]!r}, given at run time, of which no node that "
+                "is going to run takes notice",
+                "it with a pipeline that does, as --pipelines=forecasting",
+                instead,
             )
 
 

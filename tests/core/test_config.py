@@ -160,6 +160,25 @@ def test_parse_ConfigError_when_value_cannot_be_used(everything, change, message
     assert refusal(Parameters, everything | change) == message
 
 
+@pytest.mark.parametrize("value", [True, False])
+@pytest.mark.parametrize(
+    "name",
+    ["horizon", "max_stores", "gate.max_bias", "reporting.coverage_band", "modeling.ridge.alphas"],
+)
+def test_parse_ConfigError_when_yes_or_no_is_given_for_a_number(everything, name, value):
+    """`horizon=true` would forecast one day ahead."""
+    wrong = {"reporting.coverage_band": [value, 85], "modeling.ridge.alphas": {"one": value}}
+    *groups, last = name.split(".")
+    group = everything
+    for one in groups:
+        group = group.setdefault(one, {})
+    group[last] = wrong.get(name, value)
+    message = refusal(Parameters, everything)
+    assert (
+        message == f"found parameter {name!r} = {group[last]!r}; expected a number, not yes or no"
+    )
+
+
 @pytest.mark.parametrize(
     "as_of",
     [20170630, "20170630", 1498780800, "1498780800", 1498780800.0, True, "30.6.2017"],

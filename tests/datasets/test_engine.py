@@ -3,7 +3,7 @@
 import ibis
 import pytest
 
-from lifemiles_forecasting.core.errors import InputError
+from lifemiles_forecasting.core.errors import ConfigError, InputError
 from lifemiles_forecasting.datasets.engine import Engine
 
 
@@ -24,3 +24,13 @@ def test_a_temporary_folder_of_key_and_value_adds_no_column(tmp_path):
     path.write_text('"a"\n', "utf-8")
     loaded = Engine("100MB").load_csv(path, ibis.schema({"code": "string"}))
     assert loaded.to_pandas().to_dict("list") == {"code": ["a"]}
+
+
+@pytest.mark.parametrize("limit", [4000, "2 gigs", None, ""])
+def test_limit_that_is_no_amount_of_memory_is_refused(limit):
+    with pytest.raises(ConfigError) as caught:
+        Engine(limit)
+    assert str(caught.value) == (
+        f"found memory_limit = {limit!r} of raw_transactions in the catalog; expected a number "
+        "with its unit, such as 1200MB or 2GB"
+    )

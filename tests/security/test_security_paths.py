@@ -29,13 +29,17 @@ def test_relative_path_that_may_be_used_ends_up_inside(given_parts):
         assert place.is_relative_to(PROJECT)
 
 
-@pytest.mark.parametrize("path", ["data", "a/b", "./a", "a..b", "..a/b", "/", "/mnt/x/../y", "~"])
+@pytest.mark.parametrize("path", ["data", "a/b", "./a", "a..b", "..a/b", "/", "/mnt/x/../y", "a~"])
 def test_places_that_may_be_used(path):
     assert may_be_used(path)
 
 
 @pytest.mark.parametrize(
-    "path", ["..", "../a", "a/../../b", "a/..", "", " ", "s3://me:key@bucket", "file:///a", "a\0b"]
+    "path",
+    [
+        *("..", "../a", "a/../../b", "a/..", "", " ", "s3://me:key@bucket", "file:///a", "a\0b"),
+        *("~", "~/out", "~me/out"),
+    ],
 )
 def test_places_that_may_not(path):
     assert not may_be_used(path)
@@ -48,6 +52,16 @@ def test_parameter_that_climbs_out_is_refused(name):
     assert str(caught.value) == (
         f"found parameter {name!r} = '../elsewhere'; expected a path of this machine: inside the "
         "project, or absolute, which may lead anywhere"
+    )
+
+
+@pytest.mark.parametrize("name", ["data_root", "raw_transactions", "events"])
+def test_parameter_that_begins_with_a_tilde_is_refused(name):
+    with pytest.raises(ConfigError) as caught:
+        parse(Parameters, {"data_root": "data", "raw_transactions": "data", name: "~/out"})
+    assert str(caught.value) == (
+        f"found parameter {name!r} = '~/out'; expected a path that is written out: ~ is for "
+        "shells, and here a folder of that name"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterator
 from datetime import date
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
@@ -13,6 +14,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -59,10 +61,29 @@ def _written_day(value: Any) -> Any:
 Day = Annotated[date, BeforeValidator(_written_day)]
 
 
+_NUMBERS = {int, float}
+
+
+def _kinds(annotation: Any) -> Iterator[Any]:
+    """What a value and what it holds may be: `dict[str, float] | None` has str, float and None."""
+    inner = get_args(annotation)
+    yield from (kind for one in inner for kind in _kinds(one)) if inner else [annotation]
+
+
 class Closed(BaseModel):
     """Base of every settings group: no unknown key, no change after parsing."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _yes_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        kinds = set(_kinds(cls.model_fields[info.field_name].annotation))
+        inner = value.values() if isinstance(value, dict) else value
+        listed = inner if isinstance(value, dict | list | tuple) else [value]
+        if _NUMBERS & kinds and any(isinstance(one, bool) for one in listed):  # to Pydantic, 1 or 0
+            raise ValueError("a number, not yes or no")
+        return value
 
 
 class DataSettings(Closed):
@@ -282,7 +303,8 @@ class Parameters(Closed):
     @classmethod
     def _place_may_be_used(cls, value: str | None) -> str | None:
         if value is not None and not paths.may_be_used(value):
-            raise ValueError(paths.EXPECTED)
+            home = value.startswith("~")
+            raise ValueError(paths.WRITTEN_OUT if home else paths.EXPECTED)
         return value
 
     @model_validator(mode="after")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from lifemiles_forecasting.core.errors import InputError
+from lifemiles_forecasting.core.errors import ConfigError, InputError
 from lifemiles_forecasting.datasets import csv_records, text_files
 from lifemiles_forecasting.datasets.reading import Classify, Columns
 from lifemiles_forecasting.datasets.scratch import Scratch
@@ -74,12 +74,24 @@ class Engine:
     """An embedded DuckDB with a folder of its own for what does not fit into memory."""
 
     def __init__(self, memory_limit: str) -> None:
+        """Open it.
+
+        Raises:
+            ConfigError: `memory_limit` is no amount of memory.
+        """
+        import duckdb
         import ibis
 
         self._scratch = Scratch()
-        self.connection: Backend = ibis.duckdb.connect(
-            memory_limit=memory_limit, temp_directory=str(self._scratch.path / "spilled")
-        )
+        try:
+            self.connection: Backend = ibis.duckdb.connect(
+                memory_limit=memory_limit, temp_directory=str(self._scratch.path / "spilled")
+            )
+        except duckdb.ParserException:
+            raise ConfigError(
+                f"memory_limit = {memory_limit!r} of raw_transactions in the catalog",
+                "a number with its unit, such as 1200MB or 2GB",
+            ) from None
         self._tables, self._compiled, self._memory_limit = 0, {}, memory_limit
 
     def store(self, expression: ir.Table) -> ir.Table:
