@@ -20,6 +20,10 @@ import pandas as pd
 import pytest
 import warm_start
 from filelock import FileLock
+from hypothesis import settings
+
+settings.register_profile("patient", deadline=None)  # a busy machine is no failure
+settings.load_profile("patient")
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = "lifemiles_forecasting"

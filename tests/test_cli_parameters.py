@@ -5,7 +5,7 @@ import json
 import click
 import pytest
 from click.testing import CliRunner
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from kedro.framework.cli.utils import _split_params
 
@@ -37,14 +37,12 @@ def nested(flat):
     return tree
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(NAMES), st.one_of(SCALARS, st.lists(SCALARS, max_size=4))))
 def test_lists_and_values_arrive_as_what_they_are(flat):
     text = ",".join(f"{name}={written(value)}" for name, value in flat.items())
     assert run_parameters(text) == nested(flat)
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(NAMES), SCALARS))
 def test_without_lists_the_reading_is_that_of_kedro(flat):
     text = " , ".join(f"{name} = {written(value)}" for name, value in flat.items()) + ","

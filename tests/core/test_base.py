@@ -342,7 +342,7 @@ def test_noise_free_store_gets_its_own_week_back():
 
 
 @given(st.integers(0, 10**6), st.floats(0.8, 2.0))
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 def test_noisy_stores_with_one_week_are_nearer_to_it_than_their_own_ratios(seed, noise):
     series = partner_of(np.tile(WEEK, (40, 1)), 200, noise, seed)
     mine, own = fit_profile(series), own_ratios(series)
@@ -467,7 +467,7 @@ SHORT = arrays(float, st.tuples(st.integers(1, 4), st.integers(1, 40)), elements
 
 
 @given(SHORT | LONG)
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_forecast_is_finite_and_never_negative(y):
     dates = np.datetime64("2023-01-04") + np.arange(y.shape[1])
     names = pd.DataFrame({c.PARTNER_CODE: ["A"] * len(y), c.STORE_CODE: list("wxyz")[: len(y)]})

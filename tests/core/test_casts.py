@@ -46,7 +46,7 @@ def test_no_day(connection, text):
 amounts = st.decimals(-LARGEST, LARGEST, places=6)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.lists(st.tuples(amounts, amounts | st.decimals(-1, 1, places=6)), min_size=1))
 @example([(Decimal("11902737319.475007"), Decimal("840142879036.590311"))])
 def test_products_are_those_of_exact_arithmetic(pairs):

@@ -182,7 +182,7 @@ NUMBERS = st.one_of(st.just(np.nan), st.floats(-1e6, 1e6).map(lambda v: round(v,
 
 
 @given(st.data())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_weights_sum_to_one_or_are_unknown(data):
     count, stores, days = (data.draw(st.integers(1, n)) for n in (4, 4, 9))
     y = data.draw(arrays(float, (stores, days), elements=NUMBERS))

@@ -220,7 +220,7 @@ def test_stores_that_hardly_sell_do_not_set_the_limits_of_the_others(errors):
     assert mixed["error_limit"].median() < 2 * alone["error_limit"].median()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(20, 400), st.floats(0, 1), st.integers(0, 10**6))
 def test_no_limit_is_missing_and_few_windows_exceed_theirs(stores, idle, seed):
     """Whatever share of the stores never errs."""

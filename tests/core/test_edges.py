@@ -32,7 +32,7 @@ def test_ordinary_data_have_none():
 
 
 @given(days=st.integers(30, 200), late=st.integers(7, 400), stores=st.integers(8, 30))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_rows_of_one_store_after_all_others_are_found(days, late, stores):
     """As days with few stores, or as a hole before them when they are far away."""
     given = usual(days, stores)

@@ -75,7 +75,7 @@ EVENTS = st.lists(
 
 
 @given(EVENTS)
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_events_by_day_equal_their_slow_form(rows):
     events = plan(
         *(f"{p},{s},{DAYS[0] + a},{DAYS[0] + a + n},{name},{v}" for p, s, a, n, name, v in rows)

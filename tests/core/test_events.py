@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lifemiles_forecasting.core import columns as c
@@ -204,7 +204,6 @@ NAMES = st.text("abcÁé ;\"'", min_size=1).filter(str.strip)
 
 
 @given(st.lists(st.tuples(CODES, CODES, DAYS, DAYS, NAMES, st.integers(-99, 99)), max_size=8))
-@settings(deadline=None)
 def test_what_is_written_is_read(rows):
     rows = [(p, s, *sorted([a, b]), name, value) for p, s, a, b, name, value in rows]
     written = pd.DataFrame(rows, columns=list(c.EVENTS))
@@ -218,7 +217,6 @@ def test_what_is_written_is_read(rows):
 
 
 @given(st.text(max_size=80))
-@settings(deadline=None)
 def test_any_text_is_read_or_refused_in_one_message(text):
     try:
         parse_events(HEADER + text, "events.csv")

@@ -4,7 +4,7 @@ import holidays
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -244,7 +244,6 @@ def test_mask_equals_its_slow_form(row):
 
 
 @given(arrays(float, (3, 40), elements=st.sampled_from([0.0, 0.0, 0.0, 5.0])))
-@settings(deadline=None)
 def test_mask_takes_stores_one_by_one(y):
     together = mask_closures(y)
     alone = np.concatenate([mask_closures(row[None]) for row in y])

@@ -169,7 +169,7 @@ def slow_pairs(drawn: list[tuple]) -> dict[tuple[str, str], tuple[int, int]]:
     return found
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     st.lists(
         st.tuples(

@@ -54,7 +54,7 @@ def walked(days, least):
     return found
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.lists(st.integers(0, 1), min_size=3, max_size=60), min_size=1, max_size=4))
 def test_gaps_are_those_of_a_walk(stores):
     panel = panel_of({f"A_{k}": days for k, days in enumerate(stores)})

@@ -118,7 +118,7 @@ def test_store_that_opened_yesterday_has_a_width():
 
 
 @given(amount=st.integers(1, 10_000_000).map(lambda cents: cents / 100))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_store_that_sells_the_same_every_day_strays_by_a_hundredth(amount):
     """What rounding leaves of a standard deviation is no unit of error."""
     made = generate_series(n_stores=3, n_days=100).series
@@ -162,7 +162,7 @@ NUMBERS = st.floats(0, 1e6).map(lambda v: round(v, 2))
 
 
 @given(st.data())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_bounds_are_in_order_and_never_negative(data):
     stores, horizon = data.draw(st.integers(1, 6)), data.draw(st.integers(1, 16))
     shape = (stores, horizon)

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
@@ -43,7 +43,6 @@ def slow_mase(y, y_hat, history):
 
 
 @given(windows(min_days=2))
-@settings(deadline=None)
 def test_errors_equal_scikit_learn(case):
     for y, y_hat in zip(case[0], case[1], strict=True):
         assert metrics.mae(y, y_hat) == pytest.approx(mean_absolute_error(y, y_hat))

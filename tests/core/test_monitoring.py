@@ -82,7 +82,7 @@ def test_join_takes_names_that_are_categories():
     pd.testing.assert_frame_equal(accuracy_table(plain), accuracy_table(coded))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.sets(st.integers(0, 60), max_size=12), st.randoms(use_true_random=False))
 def test_what_counts_does_not_depend_on_how_often_was_forecast(others, random):
     """One forecast from the day before the period, whatever else was forecast, in any order."""

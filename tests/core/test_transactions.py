@@ -380,7 +380,7 @@ def test_reversals_are_exact(engine):
     assert settled(engine, rows) == {}
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     st.lists(
         st.tuples(

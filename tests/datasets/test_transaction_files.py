@@ -124,7 +124,7 @@ def check(kinds: list[str], ends_in_line_feed: bool) -> None:
             assert list(json.loads(row.raw).values()) == lines[row.line - 1].split(",")
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.sampled_from(sorted(DAMAGE)), max_size=25), st.booleans())
 def test_every_row_of_a_damaged_file_ends_in_exactly_one_place(kinds, ends_in_line_feed):
     check(kinds, ends_in_line_feed)
@@ -191,7 +191,7 @@ NAMES = ("a.csv", "B.CSV.GZ", "a.xlsx", "a.csv.bz2", "a.parquet", "old.txt", "da
 QUIET = (".gitkeep", "._a.csv", "README", "readme.TXT", "LICENSE", "fields.md", "_SUCCESS")
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.sets(st.sampled_from(NAMES + QUIET)),
     st.dictionaries(

@@ -255,7 +255,7 @@ def test_runtime_error_when_a_row_is_lost():
 member_ids = st.lists(st.text("0123456789ABC -=/", max_size=12), min_size=8, max_size=8)
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5, suppress_health_check=list(HealthCheck))
 @given(member_ids, member_ids)
 def test_outputs_are_the_same_whoever_bought(tmp_path_factory, members, others):
     """What does not depend on the member numbers holds nothing of them; the quarantine has rows."""

@@ -120,16 +120,16 @@ def store_weights(
     """
     allowed = np.ones(len(y_hat), bool) if allowed is None else allowed
     told = allowed & np.isfinite(y_hat[:, pool]).all(axis=2).any(axis=1)
-    allowed = told if told.any() else allowed  # one that has forecast nobody was not judged
+    told = told if told.any() else allowed  # one that has forecast nobody was not judged
     complete = np.isfinite(absolute_errors(y, y_hat)) & allowed[:, None]
     y = y if judged is None else np.where(judged, y, np.nan)
     errors = np.where(complete, absolute_errors(y, y_hat), np.nan)
     pooled = np.zeros(len(y_hat))
-    pooled[allowed] = pooled_weights(y[pool], y_hat[allowed][:, pool], settings.power)
-    shared = complete[allowed].all(axis=0) & pool
+    pooled[told] = pooled_weights(y[pool], y_hat[told][:, pool], settings.power)
+    shared = complete[told].all(axis=0) & pool
     own = np.where(complete, errors, 0.0)
     total = errors[:, shared].sum(axis=1, keepdims=True)
-    tilt = _relative(own, pooled, complete) / _relative(total, pooled, allowed[:, None])
+    tilt = _relative(own, pooled, complete) / _relative(total, pooled, told[:, None])
     days = np.isfinite(y).sum(axis=1)
     trust = np.divide(days, days + settings.shrink_days, out=np.zeros(len(days)), where=days > 0)
     raw = np.where(complete, pooled[:, None] * tilt ** (-settings.power * trust), 0.0)
