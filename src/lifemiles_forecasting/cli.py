@@ -26,6 +26,7 @@ from lifemiles_forecasting.cli_serve import serve
 from lifemiles_forecasting.cli_tracking import tracking
 from lifemiles_forecasting.core.errors import ConfigError
 from lifemiles_forecasting.core.hosts import LOOPBACK
+from lifemiles_forecasting.core.names import did_you_mean
 
 NODE_OPTIONS = ("from_nodes", "to_nodes", "node_names")
 
@@ -53,8 +54,7 @@ def check_pipelines(names: list[str]) -> None:
     known = ["__default__", *sorted(packages)]
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"Did you mean {near[0]!r}?" if near else ""
+            hint = did_you_mean(name, known)
             raise ConfigError(f"no pipeline {name!r}", f"one of {', '.join(known)}", hint)
 
 

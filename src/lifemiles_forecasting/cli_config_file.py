@@ -5,7 +5,6 @@ Kedro imports this module at every command, so what is heavy is imported inside.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from lifemiles_forecasting.cli_errors import clear_errors
 from lifemiles_forecasting.core.errors import ConfigError
+from lifemiles_forecasting.core.names import did_you_mean
 
 _GROUPS = {"params", "runner_params"}  # the options that may be groups
 
@@ -74,8 +74,7 @@ def check_options(content: Any, command: str, known: Collection[str], file: str)
         )
     for name, value in options.items():
         if name not in known:
-            near = difflib.get_close_matches(str(name), known, n=1)
-            hint = f"Did you mean {near[0]!r}?" if near else ""
+            hint = did_you_mean(str(name), known)
             raise ConfigError(
                 f"no option {name!r}, which is in {file}", f"one of {', '.join(known)}", hint
             )

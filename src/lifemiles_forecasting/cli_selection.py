@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from lifemiles_forecasting.core.errors import ConfigError
+from lifemiles_forecasting.core.names import did_you_mean
 
 if TYPE_CHECKING:
     from kedro.pipeline import Pipeline
@@ -105,8 +106,7 @@ def check_runner(name: str | None) -> None:
     try:
         runner = load_obj(name or "SequentialRunner", "kedro.runner")
     except (ImportError, AttributeError, ValueError):
-        near = difflib.get_close_matches(str(name), known, n=1)
-        hint = f"Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(str(name), known)
         raise ConfigError(f"no runner {name!r}", expected, hint) from None
     if runner is kedro.runner.ParallelRunner:
         raise ConfigError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import os
 from collections.abc import Generator, Iterator
@@ -16,6 +15,7 @@ from kedro.framework.hooks import hook_impl
 from lifemiles_forecasting import config_checks
 from lifemiles_forecasting.config_loader import CheckedConfigLoader
 from lifemiles_forecasting.core.errors import ConfigError, ForecastingError
+from lifemiles_forecasting.core.names import did_you_mean
 from lifemiles_forecasting.datasets.aside import clear_parts, write_aside
 from lifemiles_forecasting.run_lock import RunLock
 from lifemiles_forecasting.tracking import lifecycle
@@ -362,8 +362,7 @@ def check_environment(loader: AbstractConfigLoader) -> None:
     known = sorted(folder.name for folder in source.iterdir() if folder.is_dir())
     if loader.env in known:  # not any path: ../elsewhere is a folder too
         return
-    near = difflib.get_close_matches(loader.env, known, n=1)
-    hint = f"Did you mean {near[0]!r}?" if near else ""
+    hint = did_you_mean(loader.env, known)
     raise ConfigError(f"no environment {loader.env!r} in {source}", ", ".join(known), hint)
 
 

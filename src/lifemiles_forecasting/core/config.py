@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator
 from datetime import date
@@ -21,6 +20,7 @@ from pydantic import (
 
 from lifemiles_forecasting.core import paths
 from lifemiles_forecasting.core.errors import ConfigError
+from lifemiles_forecasting.core.names import did_you_mean
 
 M = TypeVar("M", bound=BaseModel)
 Target = Literal["billings", "local_amount", "miles"]
@@ -366,8 +366,7 @@ def unusable(
     name = ".".join(str(part) for part in place)
     if unknown:
         known = _known_keys(model, place[:-1])
-        near = difflib.get_close_matches(str(place[-1]), known, n=1)
-        hint = f"Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(str(place[-1]), known)
         return ConfigError(f"an unknown {kind} {name!r}", f"one of {', '.join(known)}", hint)
     if first["type"] == "missing":
         return ConfigError(f"no {kind} {name!r}", "it in conf/base/parameters*.yml")

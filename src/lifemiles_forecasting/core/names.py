@@ -1,7 +1,8 @@
 """Names as people write them."""
 
+import difflib
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 _FEW = 5
 
@@ -23,6 +24,16 @@ def heading(name: str) -> str:
     'processdate'
     """
     return plain(name).replace("_", "").replace("-", "")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The question for the nearest known name; empty where none is near.
+
+    >>> did_you_mean("horizont", ["seed", "horizon"])
+    "Did you mean 'horizon'?"
+    """
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"Did you mean {near[0]!r}?" if near else ""
 
 
 def printable(text: str) -> str:
