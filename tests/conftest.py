@@ -141,14 +141,35 @@ def warm_start_ends() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite tracking store without runs: MLflow takes seconds to make the tables of one."""
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Folders that all processes of the tests share, and only read: who asks first makes it."""
+    top = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        top = top.parent
 
-    folder = tmp_path_factory.mktemp("empty_store")
-    uri = f"sqlite:///{folder / 'mlflow.db'}"
-    SqlAlchemyStore(uri, (folder / "mlruns").as_uri())._dispose_engine()
-    return folder / "mlflow.db"
+    def folder(name: str, make: Callable[[Path], Any]) -> Path:
+        whole = top / f"{name}.whole"
+        with FileLock(top / f"{name}.lock"):
+            if not whole.exists():
+                (top / name).mkdir()
+                make(top / name)
+                whole.touch()
+        return top / name
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def empty_store(made_once: Callable[..., Path]) -> Path:
+    """A SQLite tracking store without runs: MLflow takes seconds to make the tables of one."""
+
+    def make(folder: Path) -> None:
+        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+        uri = f"sqlite:///{folder / 'mlflow.db'}"
+        SqlAlchemyStore(uri, (folder / "mlruns").as_uri())._dispose_engine()
+
+    return made_once("empty_store", make) / "mlflow.db"
 
 
 @pytest.fixture(scope="session")
@@ -175,27 +196,36 @@ def settings_are_read_once() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that start commands come first: at the end there are short ones to share out."""
-    items.sort(key=lambda item: item.path.parent != Path(__file__).parent)  # else as they were
+    """Files that start commands come first: at the end there are short ones to share out.
+
+    Before them the one whose first test makes `trained`, and after them those that look at it,
+    so that no process waits for it.
+    """
+    folder, waits = Path(__file__).parent, {i.path for i in items if "trained" in i.fixturenames}
+
+    def turn(item: pytest.Item) -> tuple[bool, bool, bool]:
+        first = item.path == folder / "test_end_to_end.py"
+        return item.path.parent != folder, not first, item.path in waits
+
+    items.sort(key=turn)  # else as they were
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    """From nothing: its tracking store is made by the run. All processes of the tests share it."""
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent
-    said, project = folder / "trained.json", Project(folder / "trained")
-    with FileLock(folder / "trained.lock"):
-        if not said.exists():
-            project.folder.mkdir()
-            Project.copy_to(project.folder)
-            pipes = {"output": subprocess.PIPE, "errors": subprocess.PIPE}
-            with project.start("run", "--env=quick", **pipes) as made:
-                words = made.communicate(timeout=600)
-            assert made.returncode == 0, words
-            said.write_text(json.dumps([made.args, made.returncode, *words]))
-    return Trained(project, subprocess.CompletedProcess(*json.loads(said.read_text())))
+def trained(made_once: Callable[..., Path]) -> Trained:
+    """From nothing: its tracking store is made by the run."""
+
+    def make(folder: Path) -> None:
+        (folder / "project").mkdir()
+        project = Project.copy_to(folder / "project")
+        pipes = {"output": subprocess.PIPE, "errors": subprocess.PIPE}
+        with project.start("run", "--env=quick", **pipes) as made:
+            words = made.communicate(timeout=600)
+        assert made.returncode == 0, words
+        (folder / "said.json").write_text(json.dumps([made.args, made.returncode, *words]))
+
+    folder = made_once("trained", make)
+    said = json.loads((folder / "said.json").read_text())
+    return Trained(Project(folder / "project"), subprocess.CompletedProcess(*said))
 
 
 def write_few_stores(folder: Path, months: int) -> Path:
@@ -216,15 +246,15 @@ def write_few_stores(folder: Path, months: int) -> Path:
 
 
 @pytest.fixture(scope="session")
-def few_stores(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def few_stores(made_once: Callable[..., Path]) -> Path:
     """Four months of ten stores, of which eight are large."""
-    return write_few_stores(tmp_path_factory.mktemp("few_stores"), months=4)
+    return made_once("few_stores", partial(write_few_stores, months=4))
 
 
 @pytest.fixture(scope="session")
-def few_stores_longer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def few_stores_longer(made_once: Callable[..., Path]) -> Path:
     """Eight months of the same stores."""
-    return write_few_stores(tmp_path_factory.mktemp("few_stores_longer"), months=8)
+    return made_once("few_stores_longer", partial(write_few_stores, months=8))
 
 
 @pytest.fixture(scope="session")

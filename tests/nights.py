@@ -9,22 +9,26 @@ from dataclasses import dataclass
 from typing import Any
 
 import yaml
+from small_models import small_models
 
 FULL_QUICK = "full_quick"
 
 
 def add_full_quick(project: Any) -> None:
-    """An environment as quick as `quick` for all stores: only such a run registers its model."""
+    """An environment quicker than `quick`, for all stores: only such a run registers its model."""
     (project.folder / "conf" / FULL_QUICK).mkdir()
     quicken(project, FULL_QUICK)
 
 
 def quicken(project: Any, environment: str) -> None:
-    """Make an environment as quick as that one, beside what it says itself."""
+    """Make an environment as quick as that, beside what it says itself."""
     source, target = (project.folder / "conf" / name for name in ("quick", environment))
     for file in source.iterdir():
         settings, own = yaml.safe_load(file.read_text("utf-8")), target / file.name
         settings.pop("max_stores", None)
+        if modeling := settings.get("modeling"):
+            for learner, group in small_models().items():
+                modeling.setdefault(learner, {}).update(group)
         if own.exists():
             for group, values in yaml.safe_load(own.read_text("utf-8")).items():
                 settings.setdefault(group, {}).update(values)

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from kedro.framework.startup import bootstrap_project
 from mlflow.tracking import MlflowClient
+from small_models import as_parameters
 
 from lifemiles_forecasting.cli import cli
 
@@ -30,7 +31,8 @@ def fingerprints(folder):
 def finished(tmp_path_factory, copy_project, few_stores):
     """A project with the outputs of a good run on a few stores."""
     project = copy_project(tmp_path_factory.mktemp("finished"))
-    result = project.kedro("run", "--env=quick", f"--params=raw_transactions={few_stores},{HERE}")
+    given = f"--params=raw_transactions={few_stores},{HERE},{as_parameters()}"
+    result = project.kedro("run", "--env=quick", given)
     assert result.returncode == 0, result.stderr
     return project
 

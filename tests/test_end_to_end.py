@@ -94,6 +94,7 @@ def test_parent_run_has_the_name_params_and_tags_of_the_contract(trained):
     assert params["modeling.n_windows"] == "2"
     assert params["data_processing.max_quarantined_share"] == "0.05"
     assert params["reporting.tiers.EXCELENTE.min_r2"] == "0.8"
+    assert not [name for name in params if name.startswith("parameters")]  # each once
     tags = run.data.tags
     assert (tags["run_level"], tags["training_mode"]) == ("pipeline", "limited")
     assert tags["environment"] == "quick"

@@ -60,7 +60,7 @@ def tracked(tmp_path_factory):
     uri = f"sqlite:///{folder / 'mlflow.db'}"
     client = MlflowClient(tracking_uri=uri)
     client.create_experiment("Training", artifact_location=(folder / "mlruns").as_uri())
-    same = {"target": "billings", "horizon": 28, "parameters.horizon": 28}
+    same = {"target": "billings", "horizon": 28}
     runs = [
         train(client, "monday", seed=1, **same),
         train(client, "tuesday", avg_r2=0.62, seed=2, **same),

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 from mlflow.tracking import MlflowClient
+from small_models import as_parameters
 
 from lifemiles_forecasting.core.calendar import NAMES, Calendar
 from lifemiles_forecasting.core.config import HolidaySettings
@@ -62,7 +63,9 @@ def extended(copy_project, few_stores, tmp_path_factory):
         rows.assign(Country=rows["Partner Code"].map(WRITTEN)).to_csv(raw / file.name, index=False)
     own_code = {"PYTHONPATH": str(project.folder / "src")}
     done = project.kedro(
-        "run", "--env=quick", "--params=raw_transactions=raw,modeling.workers=1", **own_code
+        *("run", "--env=quick"),
+        f"--params=raw_transactions=raw,modeling.workers=1,{as_parameters()}",
+        **own_code,
     )
     assert done.returncode == 0, done.stderr
     few = "--params=leak_audit.stores=8,leak_audit.origins=1,modeling.workers=1"

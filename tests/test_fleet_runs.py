@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from mlflow.tracking import MlflowClient
+from small_models import small_models
 
 from lifemiles_forecasting.cli import cli
 from lifemiles_forecasting.tracking.names import REGISTERED_MODEL
@@ -22,7 +23,12 @@ NUMBERS = ["forecast", "lower_80", "upper_80", "lower_95", "upper_95"]
 CODES = dict.fromkeys(("store_id", "partner_code", "store_code"), str)
 # few stores prove little: what is tested here is what the gate does, not where its bounds lie
 SMALL = {
-    "modeling": {"workers": 1, "n_windows": 2, "candidates": ["base", "direct", "ridge"]},
+    "modeling": {
+        **small_models(),
+        "workers": 1,
+        "n_windows": 2,
+        "candidates": ["base", "direct", "ridge"],
+    },
     "gate": {"max_bias": 1000},
 }
 

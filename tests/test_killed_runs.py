@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from killing import Kill, check_outputs, check_resumed, count_files, kept_fits, kill_run, resume
+from small_models import as_parameters
 
 from lifemiles_forecasting.core.training_ledger import RECORD
 
@@ -13,7 +14,8 @@ STORES = 8  # of `few_stores` with models of their own
 
 @pytest.fixture(scope="module")
 def arguments(few_stores):
-    return "--env=quick", f"--params=raw_transactions={few_stores},modeling.workers=2"
+    given = f"raw_transactions={few_stores},modeling.workers=2,{as_parameters()}"
+    return "--env=quick", f"--params={given}"
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
+from small_models import as_parameters
 
 from lifemiles_forecasting.tracking.names import REGISTERED_MODEL
 
@@ -18,7 +19,7 @@ STORES = 8  # of `few_stores`, with models of their own
 def parameters(few_stores):
     return (
         f"--params=raw_transactions={few_stores},horizon=14,gate.max_bias=1000,"
-        "modeling.workers=1,modeling.n_windows=2"
+        f"modeling.workers=1,modeling.n_windows=2,{as_parameters()}"
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from mlflow.tracking import MlflowClient
+from small_models import as_parameters, small_models
 
 from lifemiles_forecasting.core import parallel
 from lifemiles_forecasting.core.config import Parameters, parse
@@ -31,7 +32,7 @@ def run(fresh_project, few_stores, monkeypatch):
         given = {"raw_transactions": str(few_stores), **here, **parameters}
         dotted = {name: given.pop(name) for name in [*given] if name.startswith("modeling.")}
         modeling = {name.removeprefix("modeling."): value for name, value in dotted.items()}
-        nested = {"modeling": modeling, **given}
+        nested = {"modeling": small_models() | modeling, **given}
         bootstrap_project(fresh_project.folder)
         with KedroSession.create(fresh_project.folder, env=env, runtime_params=nested) as session:
             session.run(pipeline_names=pipelines)
@@ -197,7 +198,7 @@ def together(marked, plan, tmp_path_factory, copy_project):
     project = copy_project(tmp_path_factory.mktemp("together"))
     given = (
         "max_stores=3,target=local_amount,horizon=14,min_samples=40,as_of=2017-12-20,"
-        f"data_root=moved,raw_transactions={marked},events={plan}"
+        f"data_root=moved,raw_transactions={marked},events={plan},{as_parameters()}"
     )
     result = project.kedro("run", "--env=cluster", f"--params={given}", SLURM_CPUS_PER_TASK="1")
     assert result.returncode == 0, result.stderr

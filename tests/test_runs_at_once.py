@@ -13,7 +13,7 @@ from nights import FULL_QUICK, add_full_quick, quicken
 from lifemiles_forecasting.run_lock import LOCK
 
 CLUSTER = 3  # stands for the workers of a Dask cluster
-WORKERS = (1, 2, 4, CLUSTER)
+WORKERS = (1, 2, CLUSTER)
 STORES = 8  # of `few_stores` with models of their own
 PATIENCE = 240  # seconds; a run that takes longer hangs
 OUTPUTS = ("forecasts.parquet", "forecasts.csv", "backtest.parquet", "weights.parquet")
@@ -51,7 +51,7 @@ def dask(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def project(copy_project, tmp_path_factory, few_stores, dask):
-    """Four runs that start together in a new project, whose database none has made yet."""
+    """Runs that start together in a new project, whose database none has made yet."""
     project = copy_project(tmp_path_factory.mktemp("at_once"), store=None)
     add_full_quick(project)
     quicken(project, "cluster")

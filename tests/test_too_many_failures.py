@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+from small_models import as_parameters
 
 STORES = 3
 LIMIT = 0.001  # seconds: no store's models are made in that
@@ -12,6 +13,7 @@ def lost(copy_project, few_stores, tmp_path_factory):
     """A project, and a run of it in which the own models of every store take too long."""
     project = copy_project(tmp_path_factory.mktemp("lost"))
     told = f"raw_transactions={few_stores},max_stores={STORES},modeling.store_seconds={LIMIT}"
+    told += f",{as_parameters()}"
     return project, project.kedro("run", "--env=quick", f"--params={told}")
 
 

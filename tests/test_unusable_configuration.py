@@ -276,6 +276,21 @@ def test_reference_that_leads_nowhere(refused, name, value, why):
     assert "S3CRET" not in message
 
 
+@pytest.mark.parametrize(
+    ("files", "hint"),
+    [
+        ({}, "Other environments take values from variables: ${oc.env:NAME}"),
+        ({"local/credentials.yml": "shop: {url: S3CRET}\n"}, "Did you mean 'shop'?"),
+    ],
+)
+def test_credentials_that_are_not_there(refused, files, hint):
+    entry = "mine: {type: pandas.ParquetDataset, filepath: x.parquet, credentials: shops}\n"
+    assert refused({"local/catalog.yml": entry, **files}) == (
+        "found catalog entry 'mine' with credentials 'shops', which are not there; expected them "
+        f"in conf/local/credentials.yml, which is read without --env. {hint}"
+    )
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_environment_variable_that_is_not_set(refused, monkeypatch, name):
     monkeypatch.delenv("ODD_NAME", raising=False)

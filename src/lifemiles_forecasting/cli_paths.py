@@ -32,7 +32,7 @@ class ProjectPath(click.Path):
 
 
 def check_stays_inside(name: str, path: str, folder: Path) -> None:
-    """Make sure that a relative path does not climb out of the project.
+    """Make sure that a relative path does not climb out of the project, and has no ~ in front.
 
     Args:
         name: of the argument, for the message.
@@ -44,6 +44,10 @@ def check_stays_inside(name: str, path: str, folder: Path) -> None:
     """
     from kedro.utils import find_kedro_project
 
+    from lifemiles_forecasting.core.paths import WRITTEN_OUT
+
+    if path.startswith("~"):  # not by itself, but in --option=~/folder, shells leave it as it is
+        raise ConfigError(f"{name} {path!r}", WRITTEN_OUT)
     project = find_kedro_project(folder)
     if project is None or Path(path).is_absolute():
         return

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from kedro.config import OmegaConfigLoader
+from kedro.config import MissingConfigException, OmegaConfigLoader
 from omegaconf.errors import ConfigTypeError, GrammarParseError, OmegaConfBaseException
 
 from lifemiles_forecasting import config_checks
 from lifemiles_forecasting.core.errors import ConfigError
+from lifemiles_forecasting.core.names import did_you_mean
 
 _PLAIN = "plain YAML: text, numbers, lists and groups"
 _GROUP = "a name and a value in each line, as in `name: value`"
@@ -50,8 +51,8 @@ class CheckedConfigLoader(OmegaConfigLoader):
         Raises:
             ConfigError: a file is no plain YAML or asks for an object, as `!!python/object` does,
                 two of an environment hold the same key, a group is none, a reference leads nowhere,
-                a value of the environment holds one, the catalog a type that is not allowed, or a
-                number is another one to YAML.
+                a value of the environment holds one, the catalog a type that is not allowed or
+                credentials that are not there, or a number is another one to YAML.
         """
         try:
             found = super().__getitem__(key)
@@ -78,6 +79,7 @@ class CheckedConfigLoader(OmegaConfigLoader):
             config_checks.check_globals(found)
         elif key == "catalog":
             config_checks.check_catalog(found)
+            self._check_credentials(found)
         elif key == "parameters":
             self._check_numbers()
         return found
@@ -123,6 +125,28 @@ class CheckedConfigLoader(OmegaConfigLoader):
             for name in content:
                 if not isinstance(name, str):
                     raise ConfigError(f"{name!r} as a name in {file}", f"text: '{name}' in quotes")
+
+    def _check_credentials(self, catalog: Mapping[str, Any]) -> None:
+        """Make sure that the credentials which entries name are there; an entry may hold its own.
+
+        Raises:
+            ConfigError: they are not.
+        """
+        wanted = {name: entry.get("credentials") for name, entry in catalog.items()}
+        for name, credentials in wanted.items():
+            if isinstance(credentials, str):
+                try:
+                    known = self["credentials"]
+                except MissingConfigException:
+                    known = {}
+                if credentials not in known:
+                    raise ConfigError(
+                        f"catalog entry {name!r} with credentials {credentials!r}, which are not "
+                        "there",
+                        "them in conf/local/credentials.yml, which is read without --env",
+                        did_you_mean(credentials, known)
+                        or "Other environments take values from variables: ${oc.env:NAME}",
+                    )
 
     def _check_numbers(self) -> None:
         """Make sure that every number of the parameters is the one that it seems to be.

@@ -17,6 +17,7 @@ from lifemiles_forecasting.config_loader import CheckedConfigLoader
 from lifemiles_forecasting.core.errors import ConfigError, ForecastingError
 from lifemiles_forecasting.core.names import did_you_mean
 from lifemiles_forecasting.datasets.aside import clear_parts, write_aside
+from lifemiles_forecasting.mlflow_plugin import forget_run, log_parameters_once
 from lifemiles_forecasting.run_lock import RunLock
 from lifemiles_forecasting.tracking import lifecycle
 from lifemiles_forecasting.tracking_config import (
@@ -106,7 +107,7 @@ class ForecastingHooks:
         probe_servers(loader["mlflow"]["server"])
         write_aside()
         forget_run()
-        name_alike()
+        log_parameters_once(self._config)
         self._places = places(loader["mlflow"], self._config)
         self._uri = loader["mlflow"]["server"]["mlflow_tracking_uri"]
         database = store.sqlite_path(self._uri)
@@ -306,28 +307,6 @@ def replay_spool(folder: Path) -> None:
     if SPOOL_VARIABLE not in os.environ and has_spool(folder):
         for name in replay_or_warn(folder, MlflowClient()):
             logger.info("%s, tracked while the store was away, is there now", name)
-
-
-def forget_run() -> None:
-    """Let kedro-mlflow forget the run before, of the same process, in a notebook say.
-
-    It would go on writing to that run when a pipeline follows that is not tracked.
-    """
-    from kedro_mlflow.framework.hooks.mlflow_hook import mlflow_hook
-
-    mlflow_hook.run_id = None
-
-
-def name_alike() -> None:
-    """Let kedro-mlflow, which logs parameters again for each node, name them as `describe` does.
-
-    It would leave a name as it is that MLflow takes for a path, or for too long.
-    """
-    from kedro_mlflow.framework.hooks.mlflow_hook import mlflow_hook
-
-    from lifemiles_forecasting.tracking.entities import clean_key
-
-    mlflow_hook.sanitize_param_name = clean_key
 
 
 def warn_of_open_host() -> None:

@@ -252,7 +252,7 @@ def test_few_stores_or_windows_are_judged_by_all_errors(errors):
 
 
 def test_limits_InputError_when_nothing_was_measured(errors):
-    with pytest.raises(InputError, match="a backtest without errors"):
+    with pytest.raises(InputError, match="a backtest without the errors of any store"):
         drift.Limits.of(errors.iloc[:0], H, 99.0)
 
 

@@ -45,7 +45,15 @@ def test_input_error_when_most_of_a_file_is_in_another_form(reason, parameter):
         rf"expected a file as data_processing\.{parameter} says\. See the rows in q\.parquet; set "
     )
     with pytest.raises(InputError, match=message):
-        forms(10, 6, reason)
+        forms(10, 6, reason, day="31/1/2024")
+
+
+def test_input_error_says_that_there_are_no_dates():
+    message = (
+        r"expected a date in every row\. See the rows in q\.parquet; fill the column of dates "
+    )
+    with pytest.raises(InputError, match=message):
+        forms(10, 6, t.BAD_DATE, day=" ")
 
 
 @pytest.mark.parametrize(

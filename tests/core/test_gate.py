@@ -123,6 +123,12 @@ def test_on_the_bounds_it_passes(new):
     assert judge(new, measured=measured).passed
 
 
+def test_stores_that_sell_the_same_every_day_pass(new):
+    """The naive forecast errs by exactly nothing, and a learned one by rounding errors."""
+    assert judge(new, measured=GOOD | {"wape": 1e-6, "naive_wape": 0.0}).passed
+    assert not judge(new, measured=GOOD | {"wape": 0.01, "naive_wape": 0.0}).passed
+
+
 def test_a_run_that_counts_as_failed_passes_no_gate(new):
     """A bound of the gate below that of the run does not let it through."""
     settings = new.study.settings.model_copy(update={"max_failed_share": 0.02})

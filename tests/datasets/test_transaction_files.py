@@ -144,11 +144,12 @@ def test_a_stray_quote_costs_one_line_of_a_large_file(tmp_path):
     assert found.counts[0]["rows_in"] == 60_000
 
 
-@pytest.mark.parametrize("behind", [",", ",,,", ',""'])
-def test_a_damaged_line_costs_itself_where_all_lines_end_in_a_separator(tmp_path, behind):
+@pytest.mark.parametrize("behind", ["", ",", ",,,", ',""'])
+@pytest.mark.parametrize("header", [HEADER, HEADER.replace("\n", ",\n")])
+def test_a_damaged_line_costs_itself_where_lines_end_in_a_separator(tmp_path, header, behind):
     lines = [line(i)[:-1] + behind + "\n" for i in range(1500)]
-    sound = Result(written(tmp_path, HEADER + "".join(lines)))
-    damaged = Result(written(tmp_path, HEADER + "".join([*lines, "P,000,2017-01-01\n"])))
+    sound = Result(written(tmp_path, header + "".join(lines)))
+    damaged = Result(written(tmp_path, header + "".join([*lines, "P,000,2017-01-01\n"])))
     assert sound.reasons == {}
     assert damaged.reasons == {1502: t.UNREADABLE}
     pd.testing.assert_frame_equal(damaged.panel, sound.panel, check_exact=True)

@@ -113,6 +113,18 @@ def test_argument_inside_the_project_is_taken(inside, path):
     check_stays_inside("DEST", path, inside)
 
 
+@pytest.mark.parametrize("path", ["~", "~/backup", "~me/backup"])
+def test_tilde_that_no_shell_has_filled_in_is_refused(inside, tmp_path, path):
+    for folder in (inside, tmp_path):
+        with pytest.raises(ConfigError) as caught:
+            check_stays_inside("DEST", path, folder)
+        assert str(caught.value) == (
+            f"found DEST {path!r}; expected a path that is written out: ~ is for shells, and here "
+            "a folder of that name"
+        )
+    check_stays_inside("DEST", "./~", inside)
+
+
 def test_absolute_argument_says_so(inside, tmp_path):
     check_stays_inside("DEST", str(tmp_path / "backups"), inside)
 

@@ -97,7 +97,6 @@ def compare_parameters(a: Mapping[str, str], b: Mapping[str, str]) -> list[Row]:
     >>> compare_parameters({"seed": "1", "horizon": "7"}, {"seed": "2", "horizon": "7"})
     [{'parameter': 'seed', 'a': '1', 'b': '2'}]
     """
-    a, b = _once(a), _once(b)
     return [
         {"parameter": name, "a": a.get(name), "b": b.get(name)}
         for name in sorted({*a, *b})
@@ -167,15 +166,6 @@ def _better(metric: str, a: float | None, b: float | None) -> str | None:
     if math.isclose(of_a, of_b, rel_tol=0, abs_tol=SAME):
         return "same"
     return "a" if of_a < of_b else "b"
-
-
-def _once(params: Mapping[str, str]) -> dict[str, str]:
-    return {
-        name: value
-        for name, value in params.items()
-        if name.removeprefix("parameters.") == name
-        or name.removeprefix("parameters.") not in params
-    }
 
 
 def _store_row(store_id: str, a: StoreScore | None, b: StoreScore | None) -> Row:

@@ -146,9 +146,10 @@ class Limits:
 def _of_length(errors: pd.DataFrame, days: int) -> pd.DataFrame:
     if errors.empty:
         raise InputError(
-            "a backtest without errors",
-            "the errors of at least one store",
-            "Train anew with `kedro run`.",
+            "a backtest without the errors of any store: in its windows each had models of too "
+            "short a history, or had sold the same every day",
+            "those of one store at least, to know how far healthy ones stray",
+            "Train anew with `kedro run` once there are more days.",
         )
     lengths = errors["days"].unique()
     return errors[errors["days"] == max(lengths[lengths <= days], default=lengths.min())]

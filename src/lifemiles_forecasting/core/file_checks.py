@@ -39,8 +39,11 @@ FORMS = {WRONG_ENCODING: "encoding", BAD_DATE: "date_order"}
 # of unreadable lines; their separator is the configured one, as the header has been found
 CELLS = (
     "rows of as many cells as the header, and no stray quotes",
-    "put values that have the separator in them into quotes, and end either all lines or none in a "
-    "separator",
+    "put values that have the separator in them into quotes",
+)
+NO_DATES = (
+    "a date in every row",
+    "fill the column of dates in, or choose another one with data_processing.date_column",
 )
 DATES = (
     "dates YYYY-MM-DD, YYYY/MM/DD or YYYYMMDD, or as data_processing.date_order says DD/MM/YYYY or "
@@ -124,6 +127,8 @@ def _advised(
     if reason == NOT_A_NUMBER:
         return _remedy(*advice(_amounts(rows, settings, target), settings))
     dates = _texts(rows, settings.columns[settings.date_column]) if reason == BAD_DATE else []
+    if reason == BAD_DATE and not dates:
+        return NO_DATES
     unread = [text for text in dates if not _orders(text)]
     if len(unread) <= MOST * len(dates):
         return _remedy([(FORMS[reason],)], False)

@@ -101,7 +101,10 @@ def read_header(path: Path, separator: str, encoding: str, name: str) -> list[st
     names = [cell.strip() for cell in next(csv.reader([first], delimiter=separator), [])]
     if not any(names):
         raise InputError(f"a blank first line in {name}", "the header there")
-    return names
+    named = names[: max(number for number, cell in enumerate(names, 1) if cell)]
+    if first_records(path, separator, len(names)) or not first_records(path, separator, len(named)):
+        return names
+    return named  # the line ends in a separator, and no row does
 
 
 class Unreadable(NamedTuple):

@@ -66,8 +66,7 @@ def describe(run_id: str, config: Mapping[str, Any], tags: Mapping[str, str]) ->
 
     Args:
         run_id: the parent run.
-        config: flat configuration; values are written the way kedro-mlflow writes them, so that
-            what it logs again for each node agrees.
+        config: flat configuration; values are written the way kedro-mlflow writes them.
         tags: `run_level`, `training_mode`, ...
 
     Returns:
