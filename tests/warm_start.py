@@ -8,6 +8,7 @@ plugins and this project are imported by the command itself: they look at the fo
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import runpy
@@ -101,8 +102,14 @@ def become(command: Mapping[str, Any]) -> None:
     runpy.run_module("kedro", run_name="__main__", alter_sys=True)
 
 
+def know_modules() -> None:
+    """Let `inspect` look for every module's file now: Kedro's settings ask it whose a frame is."""
+    inspect.getmodule(compile("", "a file of no module", "exec"))
+
+
 if __name__ == "__main__":
     for package in PACKAGES.split():
         import_module(package)
+    know_modules()
     if command := wait_for_commands():
         become(command)

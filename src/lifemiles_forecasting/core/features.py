@@ -72,10 +72,10 @@ def _tail(y: np.ndarray, days: int) -> np.ndarray:
 
 def partner_mean(values: np.ndarray, partner: np.ndarray) -> np.ndarray:
     """Mean over the stores of each partner, handed back to the stores; axis 0 is stores."""
-    members = membership(partner)
+    of_partner = membership(partner).T
     flat = values.reshape(len(values), -1)
     seen = np.isfinite(flat)
-    total, count = members.T @ np.where(seen, flat, 0.0), members.T @ seen.astype(float)
+    total, count = of_partner @ np.where(seen, flat, 0.0), of_partner @ seen.astype(float)
     mean = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
     return mean[partner].reshape(values.shape)
 

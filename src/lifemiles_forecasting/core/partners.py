@@ -6,6 +6,7 @@ stores that is 0.8 GB.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,8 +21,14 @@ def membership(partner: np.ndarray) -> csc_array:
     Args:
         partner: (S,) integer code from 0 on.
     """
+    return _membership(partner.astype(np.int64).tobytes())
+
+
+@lru_cache(maxsize=8)  # features ask for the same one for every day of the history
+def _membership(codes: bytes) -> csc_array:
     from scipy.sparse import csr_array
 
+    partner = np.frombuffer(codes, np.int64)
     stores = np.arange(len(partner))
     shape = (int(partner.max(initial=-1)) + 1, len(partner))
     return csr_array((np.ones(len(partner)), (partner, stores)), shape=shape).T  # fast transposed
