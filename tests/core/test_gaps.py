@@ -42,7 +42,7 @@ def stores_of(panel, partner=None, kind="regular"):
 
 
 def walked(days, least):
-    """Runs of days without a transaction between two that have some, day by day."""
+    """Runs of days without a transaction after one that has some, day by day; START, run."""
     found, run, seen = [], 0, False
     for number, count in enumerate(days):
         if count > 0:
@@ -51,12 +51,16 @@ def walked(days, least):
             run, seen = 0, True
         else:
             run += 1
+    if seen and run >= least:
+        found.append((START + pd.Timedelta(days=len(days) - run), run))
     return found
 
 
 @settings(max_examples=40)
 @given(st.lists(st.lists(st.integers(0, 1), min_size=3, max_size=60), min_size=1, max_size=4))
 def test_gaps_are_those_of_a_walk(stores):
+    end = max(map(len, stores))  # a panel goes on to the last day of the data
+    stores = [days + [0] * (end - len(days)) for days in stores]
     panel = panel_of({f"A_{k}": days for k, days in enumerate(stores)})
     found = gaps.store_gaps(panel, stores_of(panel))
     mine = {(row.store_id, row.first, row.days) for row in found.itertuples()}
@@ -83,6 +87,17 @@ def test_partner_gap_is_a_day_on_which_none_of_its_stores_sold():
     assert found.to_numpy().tolist() == [
         ["B", START + day, START + 3 * day, 3],
         ["A", START + day, START + day, 1],
+    ]
+
+
+def test_a_partner_whose_newest_file_is_missing_is_told_and_one_that_has_gone_is_not():
+    panel = panel_of({"A_1": [1] * 5 + [0] * 3, "B_1": [1] * 8, "C_1": [1, 0, 1] + [0] * 5})
+    stores = stores_of(panel)
+    stores.loc[stores[c.STORE_ID] == "C_1", c.STORE_CLASS] = "dormant"
+    day = pd.Timedelta(days=1)
+    assert gaps.partner_gaps(panel, stores).to_numpy().tolist() == [
+        ["A", START + 5 * day, START + 7 * day, 3],
+        ["C", START + day, START + day, 1],
     ]
 
 

@@ -183,12 +183,58 @@ def test_stores_are_bounded_and_the_totals_are_not(content, monkeypatch):
     page = render_report(content, SETTINGS)
     data = json.loads(Elements(page).scripts["data"])
     assert (len(data["rows"]), data["stores"]) == (5, 12)
-    assert "Este archivo detalla las 5 tiendas de mayor pronóstico de 12" in Elements(page).text
+    assert "Este archivo detalla 5 tiendas de 12: las de mayor pronóstico y" in Elements(page).text
     total = content.frames.forecasts[c.FORECAST].sum()
     cells = sum(sum(cell["forecast"]) for cell in data["totals"]["cells"])
     assert cells == pytest.approx(total, rel=1e-5)
-    largest = content.table.nlargest(5, "forecast_total")[c.STORE_ID]
-    assert {row[0] for row in data["rows"]} == set(largest)
+    moved = moves(content)
+    largest = content.table.nlargest(12, "forecast_total")[c.STORE_ID]
+    expected = [moved.idxmax(), moved.idxmin()]  # a quarter of the room for each kind
+    expected += [store for store in largest if store not in expected][:3]
+    assert {row[0] for row in data["rows"]} == set(expected)
+    assert data["movers"] == {"up": int((moved > 0).sum()), "down": int((moved < 0).sum())}
+    assert f"{(moved > 0).sum()} suben y {(moved < 0).sum()} bajan" in Elements(page).text
+
+
+def moves(content):
+    """How much more is forecast for each store than it sold four weeks before, by hand."""
+    panel, ahead = content.frames.panel, content.frames.forecasts
+    days = ahead[c.DATE].unique() - pd.Timedelta(days=28)
+    sold = panel[panel[c.DATE].isin(days)].groupby(c.STORE_ID)[c.Y].sum()
+    return ahead.groupby(c.STORE_ID)[c.FORECAST].sum().sub(sold, fill_value=0.0)
+
+
+@pytest.mark.parametrize(("language", "words"), [("es", "1 semana antes"), ("en", "1 week before")])
+def test_a_week_is_one_and_a_day_too(content, language, words):
+    forecasts = content.frames.forecasts
+    first = forecasts[forecasts[c.HORIZON] == 1]
+    frames = replace(content.frames, forecasts=first)
+    text = Elements(
+        render_report(replace(content, frames=frames), {"es": SETTINGS, "en": ENGLISH}[language])
+    ).text
+    assert words in text
+    assert "1 semanas" not in text
+    assert "1 weeks" not in text
+    assert {"es": "Próximo día: del", "en": "Next day: "}[language] in text
+
+
+def test_nothing_sold_before_is_told_from_no_data(content):
+    frames = content.frames
+    panel = frames.panel.assign(**{c.Y: 0.0})
+    text = Elements(
+        render_report(replace(content, frames=replace(frames, panel=panel)), ENGLISH)
+    ).text
+    assert "nothing sold on the same days 4 weeks before" in text
+    assert "no data of" not in text
+
+
+def test_bias_that_was_not_measured_is_not_called_even(content):
+    metrics = {**content.metrics, "bias": float("nan")}
+    assert (
+        "no drift" not in Elements(render_report(replace(content, metrics=metrics), ENGLISH)).text
+    )
+    metrics["bias"] = 0.0
+    assert "no drift" in Elements(render_report(replace(content, metrics=metrics), ENGLISH)).text
 
 
 def test_every_text_is_used():

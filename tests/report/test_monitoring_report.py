@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from lifemiles_forecasting.core import columns as c
-from lifemiles_forecasting.core.drift import find_drift
+from lifemiles_forecasting.core.drift import TOO_FEW, find_drift
 from lifemiles_forecasting.core.monitoring import (
     Actuals,
     accuracy_table,
@@ -165,9 +165,12 @@ def test_hostile_names_stay_text(content):
 
 def test_nothing_has_drifted_and_too_much(content, monkeypatch):
     calm = content.drift.assign(drifted=False, retrain=False)
-    assert "Ninguna tienda necesita reentrenamiento" in render_monitoring(
-        replace(content, drift=calm), "es"
-    )
+    page = Page(render_monitoring(replace(content, drift=calm), "es"))
+    assert "Ninguna de las tiendas evaluadas se desvió" in page.text
+    unknown = calm.assign(status=TOO_FEW)
+    page = Page(render_monitoring(replace(content, drift=unknown), "es"))
+    assert "evaluadas se desvió." not in page.text
+    assert "Todavía no se pudo evaluar ninguna tienda: hacen falta 7 días" in page.text
     monkeypatch.setattr(monitoring, "MAX_STORES", 2)
     monkeypatch.setattr(monitoring, "MAX_PARTNERS", 1)
     page = Page(render_monitoring(replace(content, drift=content.drift.assign(drifted=True)), "es"))

@@ -100,6 +100,12 @@ def sums(content, ids, first=0, last=28):
     )
 
 
+def moves(content):
+    """How much more is forecast for each store than it sold four weeks before."""
+    each = {store: sums(content, [store]) for store in content.frames.stores[c.STORE_ID]}
+    return pd.Series({store: ahead - before for store, (ahead, before, *_) in each.items()})
+
+
 def ids_of(content, **wanted):
     stores = content.frames.stores
     for name, value in wanted.items():
@@ -419,11 +425,20 @@ def test_stores_that_have_no_room_are_told_and_counted(visit, content, tmp_path,
     path = tmp_path / "bounded.html"
     path.write_text(render_report(content, ENGLISH), encoding="utf-8")
     page = visit(path.as_uri())
-    assert "10 stores with the largest forecasts of 60" in read(page, "#bounded")
+    assert "This file lists 10 stores of 60: " in read(page, "#bounded")
+    moved = moves(content)
+    assert read(page, "#card-movers") == (
+        f"{(moved > 0).sum()} go up and {(moved < 0).sum()} go down"
+    )
+    for table, first in (("#movers-up", moved.idxmax()), ("#movers-down", moved.idxmin())):
+        assert cells(page, table)[0][0].startswith(first)
+    assert read(page, "#movers-scope") == ""
     (total,) = [float(text.replace(",", "")) for text in [read(page, "#card-next")]]
     assert total == pytest.approx(content.frames.forecasts[c.FORECAST].sum(), abs=0.6)
     page.select_option("#status", "ok")
     assert "Sum of the 10 stores that this file lists." in read(page, "#totals-scope")
+    assert "Of the 10 stores that this file lists." in read(page, "#movers-scope")
+    assert "Of the 10 stores that this file lists." in read(page, "#card-movers")
     page.locator("#store-table tbody button").nth(5).click()
     assert "the 2 stores with the largest forecasts" in read(page, "#picker-note")
 

@@ -11,7 +11,7 @@ DAY = pd.Timedelta(days=1)
 
 
 def store_gaps(panel: pd.DataFrame, stores: pd.DataFrame) -> pd.DataFrame:
-    """Long gaps of regular stores, between two days with transactions.
+    """Long gaps of regular stores, after a day with transactions.
 
     Args:
         panel: `columns.PANEL`.
@@ -19,11 +19,11 @@ def store_gaps(panel: pd.DataFrame, stores: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         `store_id, first, last, days`: first and last day without a transaction, the longest gap
-        first; gaps of at least STORE_GAP days.
+        first; gaps of at least STORE_GAP days. One that is still open ends with the data.
     """
     regular = stores.loc[stores[c.STORE_CLASS] == "regular", c.STORE_ID]
     sold = panel[(panel[c.TRANSACTIONS] > 0) & panel[c.STORE_ID].isin(regular)]
-    return _gaps(sold, c.STORE_ID, STORE_GAP)
+    return _gaps(sold, c.STORE_ID, STORE_GAP, panel[c.DATE].max())
 
 
 def partner_gaps(panel: pd.DataFrame, stores: pd.DataFrame) -> pd.DataFrame:
@@ -34,12 +34,17 @@ def partner_gaps(panel: pd.DataFrame, stores: pd.DataFrame) -> pd.DataFrame:
         stores: `columns.STORES`.
 
     Returns:
-        `partner_code, first, last, days`, the longest first.
+        `partner_code, first, last, days`, the longest first. One that is still open ends with the
+        data; a partner whose stores are all dormant has none, as they are told of by themselves.
     """
     partner = stores.set_index(c.STORE_ID)[c.PARTNER_CODE]
     sold = panel[panel[c.TRANSACTIONS] > 0]
     sold = sold.assign(**{c.PARTNER_CODE: sold[c.STORE_ID].map(partner)})
-    return _gaps(sold.drop_duplicates([c.PARTNER_CODE, c.DATE]), c.PARTNER_CODE, 1)
+    days = sold.drop_duplicates([c.PARTNER_CODE, c.DATE])
+    found = _gaps(days, c.PARTNER_CODE, 1, panel[c.DATE].max())
+    awake = stores.loc[stores[c.STORE_CLASS] != "dormant", c.PARTNER_CODE]
+    over = found["last"] < panel[c.DATE].max()
+    return found[over | found[c.PARTNER_CODE].isin(awake)].reset_index(drop=True)
 
 
 def dormant_stores(panel: pd.DataFrame, stores: pd.DataFrame) -> pd.DataFrame:
@@ -58,12 +63,12 @@ def dormant_stores(panel: pd.DataFrame, stores: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values(["sold", c.STORE_ID], ascending=[False, True], ignore_index=True)
 
 
-def _gaps(sold: pd.DataFrame, key: str, least: int) -> pd.DataFrame:
-    days = sold.sort_values([key, c.DATE])
-    before = days.groupby(key)[c.DATE].shift()
-    missing = (days[c.DATE] - before).dt.days - 1
+def _gaps(sold: pd.DataFrame, key: str, least: int, end: pd.Timestamp) -> pd.DataFrame:
+    days = sold[[key, c.DATE]].sort_values([key, c.DATE])
+    after = days.groupby(key)[c.DATE].shift(-1).fillna(end + DAY)
+    missing = (after - days[c.DATE]).dt.days - 1
     table = pd.DataFrame(
-        {key: days[key], "first": before + DAY, "last": days[c.DATE] - DAY, "days": missing}
+        {key: days[key], "first": days[c.DATE] + DAY, "last": after - DAY, "days": missing}
     )[missing >= least]
     table = table.sort_values(["days", key, "first"], ascending=[False, True, True])
     return table.astype({"days": int}).reset_index(drop=True)

@@ -128,13 +128,17 @@ def _total(
 
 
 def _groups(stores: pd.DataFrame) -> Iterator[tuple[str, str, np.ndarray]]:
-    """Every group of stores: partner, country and (S,) bool; all stores first."""
+    """Every group of stores: partner, country and (S,) bool; all stores first.
+
+    A partner, or everyone, that is in one country alone is not told of a second time with it.
+    """
     partner = stores[c.PARTNER_CODE].astype(str).to_numpy(object)
     country = stores[c.COUNTRY].fillna(EVERY).astype(str).to_numpy(object)
     for one in (EVERY, *sorted(set(partner))):
         there = np.isin(partner, one) if one != EVERY else np.ones(len(stores), bool)
         yield one, EVERY, there
-        for place in sorted(set(country[there]) - {EVERY}):
+        places = set(country[there])
+        for place in sorted(places - {EVERY}) if len(places) > 1 else ():
             yield one, place, there & (country == place)
 
 

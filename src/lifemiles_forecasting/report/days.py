@@ -81,6 +81,11 @@ class Days:
         """(S, H) what was sold on the days that those ahead are compared with."""
         return self.recent[:, : self.horizon]
 
+    @property
+    def moved(self) -> np.ndarray:
+        """(S,) how much more is forecast than was sold on the days compared, target units."""
+        return self.forecast.sum(axis=1) - np.nan_to_num(self.before).sum(axis=1)
+
 
 def wide(rows: pd.DataFrame, value: str, store_ids: np.ndarray | list[str]) -> np.ndarray:
     """(S, days) values of those stores, in their order; nan for a store without any."""

@@ -28,8 +28,8 @@ def headline(content: ReportContent, days: Days, texts: Mapping[str, str]) -> di
     written = texts["date_format"]
     return {
         "metrics": content.metrics,
-        "days": days.horizon,
-        "weeks": days.weeks,
+        "ago": ago(days, texts),
+        "ahead": ahead(days, texts),
         "first_day": days.first_day.strftime(written),
         "last_day": last.strftime(written),
         "data_until": data_until.strftime(written),
@@ -43,7 +43,7 @@ def headline(content: ReportContent, days: Days, texts: Mapping[str, str]) -> di
             "wape": 100 * missed / sold if sold > 0 else None,
             "stores": int(np.isfinite(days.tested).all(axis=1).sum()),
         },
-        "movers": _movers(days.forecast, before),
+        "movers": count_movers(days),
         "partners": _partners(days, before),
         "target_name": texts[f"target_{content.target}"],
         "unit": texts[f"unit_{content.target}"],
@@ -63,12 +63,23 @@ def _group(forecast: np.ndarray, before: np.ndarray | None) -> dict[str, Any]:
     }
 
 
-def _movers(forecast: np.ndarray, before: np.ndarray | None) -> dict[str, int]:
+def count_movers(days: Days) -> dict[str, int]:
     """How many stores grow and how many fall; none where there is nothing to compare with."""
-    if before is None:
+    if not days.comparable:
         return {"up": 0, "down": 0}
-    difference = forecast.sum(axis=1) - before.sum(axis=1)
-    return {"up": int((difference > 0).sum()), "down": int((difference < 0).sum())}
+    return {"up": int((days.moved > 0).sum()), "down": int((days.moved < 0).sum())}
+
+
+def ahead(days: Days, texts: Mapping[str, str]) -> str:
+    """The days that are forecast, in words."""
+    one = days.horizon == 1
+    return texts["card_next_one"] if one else texts["card_next"].format(days=days.horizon)
+
+
+def ago(days: Days, texts: Mapping[str, str]) -> str:
+    """When the days are that they are compared with, in words."""
+    one = days.weeks == 1
+    return texts["weeks_before_one"] if one else texts["weeks_before"].format(weeks=days.weeks)
 
 
 def _partners(days: Days, before: np.ndarray | None) -> list[dict[str, Any]]:

@@ -22,8 +22,10 @@ from lifemiles_forecasting.report import figures, figures_analysis, theme
 from lifemiles_forecasting.report.analysis import analysis
 from lifemiles_forecasting.report.content import ReportContent
 from lifemiles_forecasting.report.days import Days
-from lifemiles_forecasting.report.headline import headline
+from lifemiles_forecasting.report.headline import ago, ahead, count_movers, headline
 from lifemiles_forecasting.report.payload import (
+    MAX_BANDS,
+    MAX_MOVERS,
     bands_payload,
     cells_payload,
     day,
@@ -126,11 +128,16 @@ def _script_data(
         "tiers": {tier: theme.tier_color(tier) for tier in (*settings.tiers, POOR)},
         "horizon": days.horizon,
         "weeks": days.weeks,
+        "ago": ago(days, texts),
+        "ahead": ahead(days, texts),
         "comparable": days.comparable,
         "first_day": day(days.first_day),
         "stores": len(days.stores),
         "totals": cells_payload(days),
         "bands": bands_payload(content.frames),
+        "most_bands": MAX_BANDS,
+        "movers": count_movers(days),
+        "most_movers": MAX_MOVERS,
         "rows": store_rows(content.table, days, ids),
         "weights": weights_payload(content.table, ids),
     }

@@ -18,7 +18,7 @@ from plotly.offline import get_plotlyjs
 
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.coverage import PARTNER, WEEK
-from lifemiles_forecasting.core.drift import summary
+from lifemiles_forecasting.core.drift import MIN_DAYS, summary
 from lifemiles_forecasting.report import figures, theme
 from lifemiles_forecasting.report.html import resource
 from lifemiles_forecasting.report.payload import safe_json
@@ -120,6 +120,7 @@ def _period(content: MonitoringContent, texts: Mapping[str, str]) -> dict[str, A
         "metrics": content.metrics,
         "past_runs": content.past_runs,
         "found": summary(content.drift),
+        "least_days": MIN_DAYS,
     }
 
 

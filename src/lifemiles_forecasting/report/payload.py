@@ -27,6 +27,7 @@ MAX_LISTED_VALUES = 1_200_000  # recent days, test window and days ahead of the 
 MAX_SERIES_VALUES = 1_000_000  # history and intervals of the largest of them
 MAX_WEIGHTS = 5_000  # stores whose weights are in the page
 MAX_BANDS = 400  # groups of stores (partners, countries, pairs) whose total has a band
+MAX_MOVERS = 10  # stores that grow most, and as many that fall most
 TEXT = (c.STORE_ID, c.PARTNER_CODE, c.STORE_NAME, c.CITY, c.COUNTRY, c.STORE_CLASS, c.STATUS)
 FACTS = (*TEXT, c.REASON, "quality", "champion", "test_r2", "test_smape", "test_wape")
 _UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
@@ -46,10 +47,28 @@ def safe_json(value: Any) -> str:
 
 
 def listed_stores(table: pd.DataFrame, days: Days) -> list[str]:
-    """Ids of the stores that are in the page one by one, the largest forecast first."""
+    """Ids of the stores that are in the page one by one, the largest forecast first.
+
+    Among them, whatever their forecast, are those that grow and fall most.
+    """
     most = MAX_LISTED_VALUES // (2 * days.horizon + 7 * days.weeks)
     rows = table.sort_values(["forecast_total", c.STORE_ID], ascending=[False, True])
-    return rows[c.STORE_ID].head(most).tolist()
+    ids = rows[c.STORE_ID].tolist()
+    if len(ids) <= most:
+        return ids
+    moved = _movers(days, min(MAX_MOVERS, most // 4))
+    others = [store for store in ids if store not in moved]
+    kept = moved | set(others[: most - len(moved)])
+    return [store for store in ids if store in kept]
+
+
+def _movers(days: Days, count: int) -> set[str]:
+    """Ids of so many stores that grow most, and of as many that fall most."""
+    if not days.comparable:
+        return set()
+    moved = pd.Series(days.moved, days.stores[c.STORE_ID])
+    ends = (moved[moved > 0].nlargest(count), moved[moved < 0].nsmallest(count))
+    return {str(store) for end in ends for store in end.index}
 
 
 def store_rows(table: pd.DataFrame, days: Days, store_ids: list[str]) -> list[list[Any]]:

@@ -7,7 +7,7 @@ TEXTS = {
     "date_format": "%Y-%m-%d",
     "tick_format": "%d %b %y",
     "title": "Forecast by store",
-    "subtitle": "Next {days} days: {first} to {last}",
+    "subtitle": "{ahead}: {first} to {last}",
     "data_until": "Data until {date}",
     "run": "Run",
     "skip": "Skip to content",
@@ -19,10 +19,12 @@ TEXTS = {
     "unit_local_amount": "local currency",
     "unit_miles": "miles",
     "card_next": "Next {days} days",
-    "card_change": "{change} against the same days {weeks} weeks before",
-    "card_no_change": "no data of {weeks} weeks before to compare with",
+    "card_next_one": "Next day",
+    "card_change": "{change} against the same days {ago}",
+    "card_no_change": "no data of {ago} to compare with",
+    "card_none_before": "nothing sold on the same days {ago}",
     "card_wape": "Daily error by store (WAPE)",
-    "card_naive": "all stores: repeating last week errs by {naive}; better by {skill}",
+    "card_naive": "without filters: repeating last week errs by {naive}; better by {skill}",
     "card_bias": "Bias",
     "bias_over": "forecasts too much",
     "bias_under": "forecasts too little",
@@ -34,7 +36,7 @@ TEXTS = {
     "met": "target met",
     "missed": "target missed",
     "test_note": "Accuracy is out of sample: {first} to {last}, days that the model had not seen, "
-    "for the {n} stores with history enough for a model of their own.",
+    "for the {n} stores that this run trained and that were open by then.",
     "sec_totals": "Total and partners",
     "sec_stores": "Stores",
     "sec_accuracy": "Accuracy",
@@ -236,24 +238,26 @@ TEXTS = {
     "card_smape": "average; target {target}",
     "by_partner": "By partner",
     "weeks_before": "{weeks} weeks before",
+    "weeks_before_one": "1 week before",
     "by_store": "See store by store",
     "as_table": "Show as a table",
     "lower": "from",
     "only_days": "Only {first} to {last}.",
     "only_listed": "Sum of the {n} stores that this file lists.",
+    "of_listed": "Of the {n} stores that this file lists.",
     "no_day_ahead": "The chosen dates hold no day of the forecast: all of them are summed.",
     "no_day_tested": "The chosen dates hold no day of the test: all of them are shown.",
     "band_note": "The band is that of the total, not the sum of the stores' intervals: it comes "
     "from what this very total strayed on {days} days of {n} test windows. They are few: one "
     "unusual week, such as that of a holiday, weighs a lot. The sum of the whole period has no "
     "band; what it erred by in each window stands under “Forecast against actual”.",
-    "no_band": "No band: what this total strays was not measured. The total, whole partners and "
-    "whole countries have one if there are test days enough; a single store has its own further "
-    "down.",
+    "no_band": "No band: what this total strays was not measured. The total, and the partners and "
+    "countries with the largest forecasts ({most} in all), have one if there are test days enough; "
+    "a single store has its own further down.",
     "held_note": "Made this way from the windows before, the 80 % band held {held80} of the "
     "{days} days of the test, and the 95 % band {held95}.",
     "movers_note": "The stores whose forecast differs most from what they sold on the same days "
-    "{weeks} weeks before.",
+    "{ago}.",
     "growing": "Largest growth",
     "falling": "Largest fall",
     "difference": "Difference",
@@ -268,8 +272,8 @@ TEXTS = {
     "window": "Window",
     "not_measured": "Not measured for this choice",
     "sales": "Sales",
-    "listed": "This file lists the {shown} stores with the largest forecasts of {n}. Totals are "
-    "of all of them.",
+    "listed": "This file lists {shown} stores of {n}: those with the largest forecasts, and those "
+    "that grow and fall most. Totals are of all of them.",
     "download_stores": "CSV of stores",
     "download_days": "CSV of days",
     "download_note": "The CSV files hold what the filters leave. A text that a spreadsheet would "
@@ -305,10 +309,11 @@ TEXTS = {
     "sold": "Sold in all",
     "last_sale": "Last sale",
     "partner_gaps": "Partners without data",
-    "partner_gaps_note": "Days without a single row of a partner: it was closed, or a file is "
-    "missing.",
+    "partner_gaps_note": "Days without a single row of a partner, up to the last day of the data: "
+    "it was closed, or a file is missing.",
     "store_gaps": "Long gaps of stores",
-    "store_gaps_note": "Regular stores without rows for 14 days or more.",
+    "store_gaps_note": "Regular stores without rows for 14 days or more, up to the last day of the "
+    "data.",
     "no_gaps": "None.",
     "dormant_title": "Dormant stores",
     "dormant_note": "They stopped selling; their forecast is 0. Those that sold most come first.",

@@ -7,7 +7,7 @@ TEXTS = {
     "date_format": "%d/%m/%Y",
     "tick_format": "%d/%m/%y",
     "title": "Pronóstico por tienda",
-    "subtitle": "Próximos {days} días: del {first} al {last}",
+    "subtitle": "{ahead}: del {first} al {last}",
     "data_until": "Datos hasta el {date}",
     "run": "Ejecución",
     "skip": "Ir al contenido",
@@ -19,10 +19,12 @@ TEXTS = {
     "unit_local_amount": "moneda local",
     "unit_miles": "millas",
     "card_next": "Próximos {days} días",
-    "card_change": "{change} frente a los mismos días de {weeks} semanas antes",
-    "card_no_change": "sin datos de {weeks} semanas antes para comparar",
+    "card_next_one": "Próximo día",
+    "card_change": "{change} frente a los mismos días de {ago}",
+    "card_no_change": "sin datos de {ago} para comparar",
+    "card_none_before": "sin ventas en los mismos días de {ago}",
     "card_wape": "Error diario por tienda (WAPE)",
-    "card_naive": "todas las tiendas: repetir la semana anterior yerra {naive}; mejora {skill}",
+    "card_naive": "sin filtros: repetir la semana anterior yerra {naive}; mejora {skill}",
     "card_bias": "Sesgo",
     "bias_over": "pronostica de más",
     "bias_under": "pronostica de menos",
@@ -34,7 +36,7 @@ TEXTS = {
     "met": "cumple la meta",
     "missed": "no cumple la meta",
     "test_note": "Exactitud medida fuera de muestra: del {first} al {last}, días que el modelo no "
-    "vio, en las {n} tiendas con historia suficiente para un modelo propio.",
+    "vio, en las {n} tiendas que esta ejecución entrenó y que ya estaban abiertas.",
     "sec_totals": "Total y aliados",
     "sec_stores": "Tiendas",
     "sec_accuracy": "Exactitud",
@@ -235,24 +237,26 @@ TEXTS = {
     "card_smape": "promedio; meta {target}",
     "by_partner": "Por aliado",
     "weeks_before": "{weeks} semanas antes",
+    "weeks_before_one": "1 semana antes",
     "by_store": "Ver tienda por tienda",
     "as_table": "Ver como tabla",
     "lower": "desde",
     "only_days": "Solo del {first} al {last}.",
     "only_listed": "Suma de las {n} tiendas que este archivo detalla.",
+    "of_listed": "De las {n} tiendas que este archivo detalla.",
     "no_day_ahead": "Las fechas elegidas no incluyen días del pronóstico: se suman todos.",
     "no_day_tested": "Las fechas elegidas no incluyen días de la prueba: se muestran todos.",
     "band_note": "La banda es del total, no la suma de los intervalos de las tiendas: sale de lo "
     "que este mismo total se desvió en {days} días de {n} ventanas de prueba. Son pocas: una "
     "semana fuera de lo común, como la de un feriado, pesa mucho. La suma de todo el período no "
     "tiene banda; lo que erró en cada ventana está en «Predicción contra real».",
-    "no_band": "Sin banda: el desvío de este total no se midió. Lo tienen el total, los aliados y "
-    "los países completos, si hay días de prueba suficientes; una tienda tiene los suyos más "
-    "abajo.",
+    "no_band": "Sin banda: el desvío de este total no se midió. La tienen el total y los aliados y "
+    "países de mayor pronóstico ({most} en todo), si hay días de prueba suficientes; una tienda "
+    "tiene los suyos más abajo.",
     "held_note": "Hecha así con las ventanas anteriores, la banda de 80 % contuvo {held80} de los "
     "{days} días de la prueba y la de 95 %, {held95}.",
     "movers_note": "Las tiendas cuyo pronóstico más se aleja de lo vendido en los mismos días de "
-    "{weeks} semanas antes.",
+    "{ago}.",
     "growing": "Más suben",
     "falling": "Más bajan",
     "difference": "Diferencia",
@@ -267,8 +271,8 @@ TEXTS = {
     "window": "Ventana",
     "not_measured": "No medido para esta selección",
     "sales": "Ventas",
-    "listed": "Este archivo detalla las {shown} tiendas de mayor pronóstico de {n}. Los totales "
-    "suman todas.",
+    "listed": "Este archivo detalla {shown} tiendas de {n}: las de mayor pronóstico y las que más "
+    "suben y bajan. Los totales suman todas.",
     "download_stores": "CSV de tiendas",
     "download_days": "CSV de días",
     "download_note": "Los CSV traen lo filtrado. Un texto que una hoja de cálculo tomaría por "
@@ -305,9 +309,11 @@ TEXTS = {
     "sold": "Vendió en total",
     "last_sale": "Última venta",
     "partner_gaps": "Aliados sin datos",
-    "partner_gaps_note": "Días sin una sola fila de un aliado: cerró, o falta un archivo.",
+    "partner_gaps_note": "Días sin una sola fila de un aliado, hasta el último día de los datos: "
+    "cerró, o falta un archivo.",
     "store_gaps": "Huecos largos de tiendas",
-    "store_gaps_note": "Tiendas regulares sin filas durante 14 días o más.",
+    "store_gaps_note": "Tiendas regulares sin filas durante 14 días o más, hasta el último día de "
+    "los datos.",
     "no_gaps": "Ninguno.",
     "dormant_title": "Tiendas inactivas",
     "dormant_note": "Dejaron de vender; su pronóstico es 0. Primero las que más vendían.",

@@ -18,7 +18,8 @@ TEXTS = {
     "mon_stand_ins": "No model that was in charge has forecast these days: the forecasts are "
     "of models that were not.",
     "mon_left_out": "{n} runs could not be read; the log says which and why.",
-    "mon_none": "No store needs training.",
+    "mon_none": "None of the judged stores has drifted.",
+    "mon_none_judged": "No store could be judged yet: it takes {days} days with forecasts.",
     "mon_stores_note": "A store has drifted when it errs, or is off to one side, by more than "
     "nearly every window of the backtest (monitoring.drift_percentile). A few stores are listed "
     "even when nothing has changed. Levels are means per day, before the period over 56 days.",

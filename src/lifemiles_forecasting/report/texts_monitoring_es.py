@@ -19,7 +19,9 @@ TEXTS = {
     "mon_stand_ins": "Ningún modelo que haya estado a cargo pronosticó estos días: los "
     "pronósticos son de modelos que no lo estuvieron.",
     "mon_left_out": "{n} ejecuciones no se pudieron leer; el registro dice cuáles y por qué.",
-    "mon_none": "Ninguna tienda necesita reentrenamiento.",
+    "mon_none": "Ninguna de las tiendas evaluadas se desvió.",
+    "mon_none_judged": "Todavía no se pudo evaluar ninguna tienda: hacen falta {days} días con "
+    "pronósticos.",
     "mon_stores_note": "Una tienda se desvió cuando falla, o se va hacia un lado, más que en casi "
     "todas las ventanas de la prueba retrospectiva (monitoring.drift_percentile). Unas pocas "
     "aparecen aunque nada haya cambiado. Los niveles son medias por día; la anterior, de 56 días.",

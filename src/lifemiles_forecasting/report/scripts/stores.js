@@ -6,7 +6,7 @@ const stores = (() => {
   const WEIGHTS = data.weights.candidates.map((name) => `weight_${name}`);
   const SHARED = [["store_id", t.store], ["partner_code", t.partner]];
   const HEADS = {
-    sales: [...SHARED, ["before", fill(t.weeks_before, { weeks: data.weeks })], ["forecast_total", t.forecast],
+    sales: [...SHARED, ["before", data.ago], ["forecast_total", t.forecast],
       ["change", t.change], ["quality", t.quality], ["status", t.status]],
     accuracy: [...SHARED, ["quality", t.quality], ["test_r2", "R²"], ["test_smape", "SMAPE"], ["test_wape", t.wape],
       ["forecast_total", t.forecast], ["status", t.status]],

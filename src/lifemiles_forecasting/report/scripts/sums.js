@@ -82,8 +82,13 @@ const sums = (() => {
   };
 
   // what was measured of this very total; null where the choice is narrower than partner and country
-  const measured = () => state.narrow() ? null : data.bands.find((band) =>
-    band.partner === state.chosen.partner && band.country === state.chosen.country) || null;
+  const measured = () => {
+    if (state.narrow()) return null;
+    const { partner, country } = state.chosen;
+    const own = data.totals.cells.filter((cell) => !partner || cell.partner === partner);
+    const place = own.every((cell) => cell.country === country) ? "" : country; // all of it is there
+    return data.bands.find((band) => band.partner === partner && band.country === place) || null;
+  };
 
   return { H, BACK, testStart, testDays: days(testStart, H), aheadDays: days(data.first_day, H),
     collect, summary, within, history, measured };

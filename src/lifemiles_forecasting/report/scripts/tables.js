@@ -2,7 +2,6 @@
 // Headline figures and the tables of partners, movers and the test window.
 const tables = (() => {
   const { byId, data, t, fill, number, percent, signed, digitsFor, written } = base;
-  const MOVERS = 10;
   const NUMERIC = [false, true, true, true, true, true];
 
   const say = (id, text) => { byId(id).textContent = text; };
@@ -10,12 +9,17 @@ const tables = (() => {
 
   const drawCards = (whole, ahead, test, moves) => {
     const digits = digitsFor([whole.next]);
-    say("card-next-title", ahead.all ? fill(t.card_next, { days: number(sums.H) }) : fill(t.card_period, period(sums.aheadDays, ahead)));
+    say("card-next-title", ahead.all ? data.ahead : fill(t.card_period, period(sums.aheadDays, ahead)));
     say("card-next", number(whole.next, digits));
-    say("card-change", whole.change === null ? fill(t.card_no_change, { weeks: data.weeks }) :
-      fill(t.card_change, { change: signed(whole.change), weeks: data.weeks }));
+    say("card-change", whole.change !== null ? fill(t.card_change, { change: signed(whole.change), ago: data.ago }) :
+      fill(whole.before === null ? t.card_no_change : t.card_none_before, { ago: data.ago }));
     say("card-stores", number(whole.stores));
-    say("card-movers", fill(t.card_movers, { up: number(moves.up.length), down: number(moves.down.length) }));
+    // of everything, over all stores; of a choice, over those that the page lists
+    const everything = !state.told().length;
+    const { up, down } = everything ? data.movers : { up: moves.up.length, down: moves.down.length };
+    const listed = everything || data.stores === state.rows.length ? "" : fill(t.of_listed, { n: number(state.rows.length) });
+    say("card-movers", [fill(t.card_movers, { up: number(up), down: number(down) }), listed].filter(Boolean).join(". "));
+    say("movers-scope", listed);
     say("card-test", whole.error === null ? "–" : signed(whole.error));
     const sold = digitsFor([whole.sold, whole.expected]);
     say("card-test-detail", !whole.tested ? t.not_measured : fill(t.card_test_detail, { expected: number(whole.expected, sold), sold: number(whole.sold, sold), ...period(sums.testDays, test) }));
@@ -39,9 +43,9 @@ const tables = (() => {
   };
   const drawMovers = (moves, ahead) => {
     const numeric = [false, true, true, true, true];
-    const labels = [t.store, fill(t.weeks_before, { weeks: data.weeks }), t.forecast, t.difference, t.change];
+    const labels = [t.store, data.ago, t.forecast, t.difference, t.change];
     for (const [id, rows] of [["movers-up", moves.up], ["movers-down", moves.down]]) {
-      const shown = rows.slice(0, MOVERS);
+      const shown = rows.slice(0, data.most_movers);
       const digits = digitsFor(shown.flatMap((row) => [row.before, row.forecast_total]));
       const table = byId(id);
       table.tHead.replaceChildren(base.head(labels, numeric));
@@ -69,7 +73,7 @@ const tables = (() => {
   };
 
   const notes = (measured, ahead, test, listed) => {
-    say("band-note", measured && measured.bounds ? fill(t.band_note, { days: number(measured.days), n: number(measured.windows.length) }) : t.no_band);
+    say("band-note", measured && measured.bounds ? fill(t.band_note, { days: number(measured.days), n: number(measured.windows.length) }) : fill(t.no_band, { most: number(data.most_bands) }));
     say("held-note", measured && measured.held ? fill(t.held_note, { held80: percent(measured.held[0]), held95: percent(measured.held[1]), days: number(sums.H) }) : "");
     say("totals-scope", [ahead.missed ? t.no_day_ahead : ahead.all ? "" : fill(t.only_days, period(sums.aheadDays, ahead)),
       state.narrow() && data.stores > state.rows.length ? fill(t.only_listed, { n: number(state.rows.length) }) : ""].filter(Boolean).join(" "));
