@@ -98,6 +98,19 @@ def test_the_largest_groups_are_kept(frames):
     assert (some[0].partner, some[0].country) == (EVERY, EVERY)
 
 
+def test_a_partner_in_one_country_is_measured_once(frames):
+    stores = frames.stores.assign(**{c.COUNTRY: "Perú"})
+    found = [(t.partner, t.country) for t in totals(replace(frames, stores=stores), most=100)]
+    assert sorted(found) == [
+        ("", ""),
+        *((code, "") for code in sorted(set(stores[c.PARTNER_CODE]))),
+    ]
+    first = stores[c.PARTNER_CODE] == stores[c.PARTNER_CODE].iloc[0]
+    stores = stores.assign(**{c.COUNTRY: stores[c.COUNTRY].where(first, "Chile")})
+    found = {(t.partner, t.country) for t in totals(replace(frames, stores=stores), most=100)}
+    assert {pair for pair in found if pair[1]} == {("", "Chile"), ("", "Perú")}
+
+
 def test_stores_without_a_country_belong_to_no_country(frames):
     nowhere = replace(frames, stores=frames.stores.assign(**{c.COUNTRY: None}))
     assert {total.country for total in totals(nowhere, most=100)} == {EVERY}

@@ -419,6 +419,20 @@ def test_paper_gets_the_figures_and_not_the_controls(page):
     assert widest <= 1440  # charts go back to the width of the screen
 
 
+def test_country_that_all_stores_are_in_has_the_band_of_the_total(visit, content, tmp_path):
+    stores = content.frames.stores.assign(**{c.COUNTRY: "Chile"})
+    path = tmp_path / "one_country.html"
+    alone = replace(content, frames=replace(content.frames, stores=stores))
+    path.write_text(render_report(alone, ENGLISH), encoding="utf-8")
+    page = visit(path.as_uri())
+    whole = read(page, "#band-note")
+    assert whole.startswith("The band is that of the total")
+    page.select_option("#country", "Chile")
+    assert read(page, "#band-note") == whole
+    page.select_option("#partner", "CJFRE")
+    assert read(page, "#band-note").startswith("The band is that of the total")
+
+
 def test_stores_that_have_no_room_are_told_and_counted(visit, content, tmp_path, monkeypatch):
     monkeypatch.setattr(payload, "MAX_LISTED_VALUES", 10 * 3 * 28)
     monkeypatch.setattr(payload, "MAX_SERIES_VALUES", 2 * (150 + 4 * 28))
