@@ -133,10 +133,16 @@ def test_healthy_fleet_is_left_in_peace(healthy):
     assert "0 of 32 stores have drifted; 0 of them need training." in healthy.result.stderr
 
 
-def test_store_that_sells_three_times_as_much_is_named(healthy, grown):
+@pytest.fixture(scope="module")
+def strayed(healthy, grown):
+    """What monitoring says of the store that has grown, its id, and where its rows are."""
     folder, store = grown
     healthy.monitor(folder)
-    drift = healthy.drift()
+    return healthy.drift(), store, folder
+
+
+def test_store_that_sells_three_times_as_much_is_named(healthy, strayed):
+    drift, store, _ = strayed
     assert drift.index[drift["drifted"]].tolist() == [store]
     line = drift.loc[store]
     assert line["retrain"]
@@ -146,11 +152,9 @@ def test_store_that_sells_three_times_as_much_is_named(healthy, grown):
     assert "vende más de lo pronosticado" in page
 
 
-def test_training_that_the_gate_refuses_changes_no_verdict(healthy, grown):
+def test_training_that_the_gate_refuses_changes_no_verdict(healthy, strayed):
     """It has trained the store within the period, but for a model that is not in charge."""
-    folder, store = grown
-    healthy.monitor(folder)
-    before = healthy.drift()
+    before, store, folder = strayed
     assert before["retrain"][store]
     refused = f"raw_transactions={folder},as_of={SCORED_FROM},data_root=refused,gate.max_bias=0"
     healthy.run(f"--params={refused}")

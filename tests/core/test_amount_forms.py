@@ -30,7 +30,7 @@ def read(texts: list[str], data: DataSettings) -> list[bool]:
     return (rows["flaw"] == t.USABLE).tolist()
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(FORM, FORM, st.lists(st.integers(100_000, 10**11), min_size=1, max_size=5), st.booleans())
 def test_what_is_advised_reads_the_amounts(have, given_form, cents, signed):
     """All that are advised do, unless the amounts are read as they are."""

@@ -46,80 +46,90 @@ def reasons(frame: pd.DataFrame) -> list[str]:
     return [t.REASONS[i] if i > 0 else {0: "used", -1: "after"}[i] for i in frame["flaw"]]
 
 
-@pytest.mark.parametrize(
-    ("text", "order", "expected"),
-    [
-        ("2017-03-05", "ymd", "2017-03-05"),
-        (" 2017-03-05 ", "ymd", "2017-03-05"),
-        ("2017-03-05 23:59:59", "ymd", "2017-03-05"),
-        ("2017-03-05T23:59:59.123Z", "ymd", "2017-03-05"),
-        ("2017-03-05 23:59:59-05:00", "ymd", "2017-03-05"),
-        ("2017/03/05", "ymd", "2017-03-05"),
-        ("2017/03/05 10:00", "ymd", "2017-03-05"),
-        ("20170305", "ymd", "2017-03-05"),
-        ("05/03/2017", "dmy", "2017-03-05"),
-        ("5.3.2017", "dmy", "2017-03-05"),
-        ("05-03-2017 10:00", "dmy", "2017-03-05"),
-        ("05/03/2017", "mdy", "2017-05-03"),
-        ("5/3/2017 12:00:00 AM", "mdy", "2017-05-03"),
-        ("5/3/2017 1:05 pm", "dmy", "2017-03-05"),
-        ("5/3/2017 12:00:00 a. m.", "dmy", "2017-03-05"),
-        ("5/3/2017 12:00:00\u202fp.\xa0m.", "dmy", "2017-03-05"),
-        ("2017-03-05 11:59:59PM", "ymd", "2017-03-05"),
-        ("5/3/2017 12:00:00 XM", "mdy", None),
-        ("5/3/2017 AM", "mdy", None),
-        ("2017-03-05", "dmy", "2017-03-05"),
-        ("05/03/2017", "ymd", None),
-        ("2017-3-5", "ymd", None),
-        ("2017-03-5", "ymd", None),
-        ("2017-02-29", "ymd", None),
-        ("2017-03/05", "ymd", None),
-        ("2017-03-05x", "ymd", None),
-        ("2017-03-05 noon", "ymd", None),
-        ("13/13/2017", "dmy", None),
-        ("1700000000", "ymd", None),
-        ("infinity", "ymd", None),
-        ("", "ymd", None),
-        (None, "ymd", None),
-    ],
-)
-def test_dates(engine, text, order, expected):
-    found = classify(engine, [{"process_date": text, "billings": "1"}], date_order=order)
-    assert reasons(found) == ["used" if expected else t.BAD_DATE]
-    assert found["date"].isna()[0] if expected is None else str(found["date"][0])[:10] == expected
+def read(frame: pd.DataFrame, column: str) -> list:
+    """Of each row the value of a column, or the reason why the row is not used."""
+    return [
+        value if reason == "used" else reason
+        for value, reason in zip(frame[column], reasons(frame), strict=True)
+    ]
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("1.5", Decimal("1.5")),
-        (" 1.5\t", Decimal("1.5")),
-        ("-2", Decimal(-2)),
-        ("+1e3", Decimal(1000)),
-        ("0.1234564", Decimal("0.123456")),
-        ("999999999999.999999", Decimal("999999999999.999999")),
-        ("", t.MISSING_AMOUNT),
-        (None, t.MISSING_AMOUNT),
-        ("  ", t.MISSING_AMOUNT),
-        ("abc", t.NOT_A_NUMBER),
-        ("nan", t.NOT_A_NUMBER),
-        ("1_000", t.NOT_A_NUMBER),
-        ("1,5", t.NOT_A_NUMBER),
-        ("1.234,5", t.NOT_A_NUMBER),
-        ("-inf", t.INFINITE),
-        ("1e400", t.INFINITE),
-        ("1e12", t.IMPLAUSIBLE),
-        ("-1e308", t.IMPLAUSIBLE),
-    ],
-)
+# rows of one table each: to compile the query takes longer than to read them
+DATES = [
+    ("2017-03-05", "ymd", "2017-03-05"),
+    (" 2017-03-05 ", "ymd", "2017-03-05"),
+    ("2017-03-05 23:59:59", "ymd", "2017-03-05"),
+    ("2017-03-05T23:59:59.123Z", "ymd", "2017-03-05"),
+    ("2017-03-05 23:59:59-05:00", "ymd", "2017-03-05"),
+    ("2017/03/05", "ymd", "2017-03-05"),
+    ("2017/03/05 10:00", "ymd", "2017-03-05"),
+    ("20170305", "ymd", "2017-03-05"),
+    ("05/03/2017", "dmy", "2017-03-05"),
+    ("5.3.2017", "dmy", "2017-03-05"),
+    ("05-03-2017 10:00", "dmy", "2017-03-05"),
+    ("05/03/2017", "mdy", "2017-05-03"),
+    ("5/3/2017 12:00:00 AM", "mdy", "2017-05-03"),
+    ("5/3/2017 1:05 pm", "dmy", "2017-03-05"),
+    ("5/3/2017 12:00:00 a. m.", "dmy", "2017-03-05"),
+    ("5/3/2017 12:00:00\u202fp.\xa0m.", "dmy", "2017-03-05"),
+    ("2017-03-05 11:59:59PM", "ymd", "2017-03-05"),
+    ("5/3/2017 12:00:00 XM", "mdy", None),
+    ("5/3/2017 AM", "mdy", None),
+    ("2017-03-05", "dmy", "2017-03-05"),
+    ("05/03/2017", "ymd", None),
+    ("2017-3-5", "ymd", None),
+    ("2017-03-5", "ymd", None),
+    ("2017-02-29", "ymd", None),
+    ("2017-03/05", "ymd", None),
+    ("2017-03-05x", "ymd", None),
+    ("2017-03-05 noon", "ymd", None),
+    ("13/13/2017", "dmy", None),
+    ("1700000000", "ymd", None),
+    ("infinity", "ymd", None),
+    ("", "ymd", None),
+    (None, "ymd", None),
+]
+
+
+@pytest.mark.parametrize("order", ["ymd", "dmy", "mdy"])
+def test_dates(engine, order):
+    written = {text: expected for text, its_order, expected in DATES if its_order == order}
+    found = classify(
+        engine, [{"process_date": text, "billings": "1"} for text in written], date_order=order
+    )
+    days = [str(day)[:10] for day in read(found, "date")]
+    assert dict(zip(written, days, strict=True)) == {
+        text: expected or t.BAD_DATE for text, expected in written.items()
+    }
+    assert found["date"].isna().tolist() == [expected is None for expected in written.values()]
+
+
+AMOUNTS = {
+    "1.5": Decimal("1.5"),
+    " 1.5\t": Decimal("1.5"),
+    "-2": Decimal(-2),
+    "+1e3": Decimal(1000),
+    "0.1234564": Decimal("0.123456"),
+    "999999999999.999999": Decimal("999999999999.999999"),
+    "": t.MISSING_AMOUNT,
+    None: t.MISSING_AMOUNT,
+    "  ": t.MISSING_AMOUNT,
+    "abc": t.NOT_A_NUMBER,
+    "nan": t.NOT_A_NUMBER,
+    "1_000": t.NOT_A_NUMBER,
+    "1,5": t.NOT_A_NUMBER,
+    "1.234,5": t.NOT_A_NUMBER,
+    "-inf": t.INFINITE,
+    "1e400": t.INFINITE,
+    "1e12": t.IMPLAUSIBLE,
+    "-1e308": t.IMPLAUSIBLE,
+}
+
+
 @pytest.mark.parametrize("target", ["billings", "miles", "local_amount"])
-def test_amounts(engine, text, expected, target):
-    found = classify(engine, [{target: text}], target=target)
-    if isinstance(expected, str):
-        assert reasons(found) == [expected]
-    else:
-        assert reasons(found) == ["used"]
-        assert found["amount"][0] == expected
+def test_amounts(engine, target):
+    found = classify(engine, [{target: text} for text in AMOUNTS], target=target)
+    assert dict(zip(AMOUNTS, read(found, "amount"), strict=True)) == AMOUNTS
 
 
 def test_a_decimal_comma_is_read_only_when_it_is_configured(engine):
@@ -130,54 +140,47 @@ def test_a_decimal_comma_is_read_only_when_it_is_configured(engine):
     assert found["amount"][0] == Decimal("1.5")
 
 
-@pytest.mark.parametrize(
-    ("text", "decimal", "thousands", "expected"),
-    [
-        ("1,234.5", ".", ",", Decimal("1234.5")),
-        ("-10,900", ".", ",", Decimal(-10900)),
-        ("1.234,5", ",", ".", Decimal("1234.5")),
-        ("0,900", ".", ",", t.NOT_A_NUMBER),
-        ("-0,900", ".", ",", t.NOT_A_NUMBER),
-        ("012,345", ".", ",", t.NOT_A_NUMBER),
-        ("0.123,4", ",", ".", t.NOT_A_NUMBER),
-        ("0.900", ",", ".", t.NOT_A_NUMBER),
-        ("0 900", ".", " ", t.NOT_A_NUMBER),
-    ],
-)
-def test_thousands_are_read_as_configured_and_do_not_begin_with_zero(
-    engine, text, decimal, thousands, expected
-):
-    found = classify(engine, [{"billings": text}], decimal=decimal, thousands=thousands)
-    if isinstance(expected, str):
-        assert reasons(found) == [expected]
-    else:
-        assert found["amount"][0] == expected
+GROUPED = [
+    ("1,234.5", ".", ",", Decimal("1234.5")),
+    ("-10,900", ".", ",", Decimal(-10900)),
+    ("1.234,5", ",", ".", Decimal("1234.5")),
+    ("0,900", ".", ",", t.NOT_A_NUMBER),
+    ("-0,900", ".", ",", t.NOT_A_NUMBER),
+    ("012,345", ".", ",", t.NOT_A_NUMBER),
+    ("0.123,4", ",", ".", t.NOT_A_NUMBER),
+    ("0.900", ",", ".", t.NOT_A_NUMBER),
+    ("0 900", ".", " ", t.NOT_A_NUMBER),
+]
 
 
-@pytest.mark.parametrize(
-    ("billed", "miles", "price", "expected"),
-    [
-        ("3.25", "100", "0.015", Decimal("3.25")),
-        ("", "77", "0.015", Decimal("1.155")),
-        (" ", "77", "0.015", Decimal("1.155")),
-        ("0", "77", "0.015", Decimal(0)),
-        ("abc", "77", "0.015", t.NOT_A_NUMBER),
-        ("", "", "0.015", t.MISSING_AMOUNT),
-        ("", "77", "", t.MISSING_AMOUNT),
-        ("", "x", "0.015", t.NOT_A_NUMBER),
-        ("", "inf", "0.015", t.INFINITE),
-        ("", "1e9", "1e9", t.IMPLAUSIBLE),
-    ],
-)
-def test_billings_are_miles_times_price_where_they_are_not_given(
-    engine, billed, miles, price, expected
-):
-    row = {"billings": billed, "miles": miles, "mile_price": price}
-    found = classify(engine, [row])
-    if isinstance(expected, str):
-        assert reasons(found) == [expected]
-    else:
-        assert found["amount"][0] == expected
+@pytest.mark.parametrize(("decimal", "thousands"), [(".", ","), (",", "."), (".", " ")])
+def test_thousands_are_read_as_configured_and_do_not_begin_with_zero(engine, decimal, thousands):
+    form = (decimal, thousands)
+    written = {text: expected for text, *its_form, expected in GROUPED if (*its_form,) == form}
+    rows = [{"billings": text} for text in written]
+    found = classify(engine, rows, decimal=decimal, thousands=thousands)
+    assert dict(zip(written, read(found, "amount"), strict=True)) == written
+
+
+PRICED = [
+    ("3.25", "100", "0.015", Decimal("3.25")),
+    ("", "77", "0.015", Decimal("1.155")),
+    (" ", "77", "0.015", Decimal("1.155")),
+    ("0", "77", "0.015", Decimal(0)),
+    ("abc", "77", "0.015", t.NOT_A_NUMBER),
+    ("", "", "0.015", t.MISSING_AMOUNT),
+    ("", "77", "", t.MISSING_AMOUNT),
+    ("", "x", "0.015", t.NOT_A_NUMBER),
+    ("", "inf", "0.015", t.INFINITE),
+    ("", "1e9", "1e9", t.IMPLAUSIBLE),
+]
+
+
+def test_billings_are_miles_times_price_where_they_are_not_given(engine):
+    names = ("billings", "miles", "mile_price")
+    rows = [dict(zip(names, given, strict=True)) for *given, _ in PRICED]
+    found = read(classify(engine, rows), "amount")
+    assert [(*row.values(), value) for row, value in zip(rows, found, strict=True)] == PRICED
 
 
 def test_billings_without_a_column_of_their_own(engine):
