@@ -3,6 +3,7 @@
 import socket
 import subprocess
 import sys
+import tempfile
 import urllib.request
 
 import psutil
@@ -35,9 +36,10 @@ def test_hosts_that_let_others_in(host):
 
 
 @pytest.fixture
-def become(monkeypatch):
+def become(monkeypatch, tmp_path):
     """What a command would have become; it becomes nothing."""
     became = []
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(explore.os, "execve", lambda *arguments: became.append(arguments[1]))
     return became
 
@@ -114,8 +116,17 @@ def test_name_that_nobody_knows_is_refused(monkeypatch):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    with pytest.raises(ConfigError, match=r"port 5001 of nowhere \(name or service not known\)"):
+    with pytest.raises(
+        ConfigError, match=r"port 5001 of nowhere \(name or service not known\); ex"
+    ):
         serving.check_port(5001, "nowhere")
+
+
+@pytest.mark.parametrize("host", ["..", "h" * 70])
+def test_what_is_no_name_of_a_host_is_refused(host):
+    message = r"of \S+ \(not the name of a host\); expected an address of this machine\. .* --host"
+    with pytest.raises(ConfigError, match=message):
+        serving.check_port(5001, host)
 
 
 @pytest.mark.parametrize("name", ["explore", "serve"])

@@ -152,6 +152,27 @@ def test_manifest_that_fits_the_planted_file_is_refused_too(hostile, logged, poi
         read_champion(hostile)
 
 
+def test_version_that_was_registered_by_hand_goes_by_the_digest_of_its_run(hostile, logged, poison):
+    champion = hostile.client.get_model_version_by_alias(REGISTERED_MODEL, CHAMPION)
+    by_hand = hostile.client.create_model_version(
+        REGISTERED_MODEL, champion.source, champion.run_id
+    )
+    assert FILES_DIGEST not in by_hand.tags
+    number = int(by_hand.version)
+    try:
+        fleets = RegisteredFleets(hostile.client)
+        assert fleets.read(number, CHAMPION).fleet.recipe["target"] == "local_amount"
+        data = logged / "data" / "fleet"
+        replace_arrays(data, poison)
+        sign_again(data)
+        with pytest.raises(
+            TrackingError, match=r"another manifest\.json in .* than the one that was"
+        ):
+            fleets.read(number, CHAMPION)
+    finally:
+        hostile.client.delete_model_version(REGISTERED_MODEL, by_hand.version)
+
+
 def test_array_that_is_a_pickle_runs_nothing_even_when_it_is_trusted(logged, poison, canary):
     data = logged / "data" / "fleet"
     replace_arrays(data, poison)

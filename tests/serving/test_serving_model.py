@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import sys
+import tempfile
 from datetime import date
 from pathlib import Path
 
@@ -106,10 +107,11 @@ class AnotherProgramError(Exception):
 
 
 @pytest.fixture
-def kedro_serve(here, monkeypatch):
+def kedro_serve(here, monkeypatch, tmp_path):
     def become(*command):
         raise AnotherProgramError(*command)
 
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(os, "execve", become)
     configure_project("lifemiles_forecasting")
@@ -143,6 +145,31 @@ def test_server_is_of_the_version_and_on_this_machine_alone(kedro_serve, here, f
     assert here.uri not in command
     assert environment["MLFLOW_TRACKING_URI"] == environment["MLFLOW_REGISTRY_URI"] == here.uri
     assert f"Version 1 of {REGISTERED_MODEL}, trained until 2023-12-31, will" in result.stderr
+
+
+def test_a_server_removes_what_the_one_before_it_on_its_port_has_copied(
+    kedro_serve, free_port, tmp_path
+):
+    """MLflow leaves a copy of the model in the temporary folder each time that it is started."""
+    folders = []
+    for _ in range(2):
+        result = kedro_serve("--version", "1", "--port", str(free_port))
+        folders.append(Path(result.exception.args[2]["TMPDIR"]))
+        assert folders[-1].parent == tmp_path
+        assert folders[-1].stat().st_mode & 0o777 == 0o700
+        assert list(folders[-1].iterdir()) == []
+        (folders[-1] / "tmp_model").mkdir()
+    assert folders[0] == folders[1]
+
+
+def test_a_folder_of_that_name_that_leads_elsewhere_is_left_alone(kedro_serve, free_port, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "somebody's").touch()
+    (tmp_path / f"kedro-serve-{os.getuid()}-{free_port}").symlink_to(elsewhere)
+    result = kedro_serve("--version", "1", "--port", str(free_port))
+    assert result.exception.args[2].get("TMPDIR") == os.environ.get("TMPDIR")
+    assert [path.name for path in elsewhere.iterdir()] == ["somebody's"]
 
 
 def test_registry_may_be_another_store_than_that_of_the_runs(

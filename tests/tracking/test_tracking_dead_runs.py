@@ -70,7 +70,9 @@ def test_dead_runs_and_what_is_nested_in_them_are_killed_and_nothing_else(client
     here = {OUTPUTS_TAG: key}
     own = opened(client, "own", here)
     dead = [opened(client, f"Training_Pipeline_{number}", here) for number in range(2)]
-    unfinished = [opened(client, "Store", {PARENT_TAG: run_id}) for run_id in dead]
+    dead.append(opened(client, "of another experiment", here, other))
+    unfinished = [opened(client, "Store", {PARENT_TAG: run_id}) for run_id in dead[:2]]
+    unfinished.append(opened(client, "Store", {PARENT_TAG: dead[2]}, other))
     failed = opened(client, "failed store", {PARENT_TAG: dead[0]})
     client.set_terminated(failed, "FAILED")
     done = opened(client, "done", here)
@@ -79,11 +81,10 @@ def test_dead_runs_and_what_is_nested_in_them_are_killed_and_nothing_else(client
         "of this run": opened(client, "Store", {PARENT_TAG: own}),
         "elsewhere": opened(client, "elsewhere", {OUTPUTS_TAG: "0" * 16}),
         "somebody's": opened(client, "somebody's", {}),
-        "of another experiment": opened(client, "other", here, other),
         "own": own,
     }
     names = close_dead_runs(client, own, key)
-    assert sorted(names) == ["Training_Pipeline_0", "Training_Pipeline_1"]
+    assert sorted(names) == ["Training_Pipeline_0", "Training_Pipeline_1", "of another experiment"]
     assert {status(client, run_id) for run_id in (*dead, *unfinished)} == {"KILLED"}
     assert client.get_run(dead[0]).info.end_time is not None
     assert (status(client, failed), status(client, done)) == ("FAILED", "FINISHED")

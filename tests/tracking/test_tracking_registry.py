@@ -75,6 +75,29 @@ def test_promoting_the_champion_again_changes_nothing(registry, add):
     assert registry.history() == [int(version)]
 
 
+def test_promoting_puts_a_champion_back_whose_alias_was_taken_away(registry, client, add):
+    first, second = add(), add()
+    registry.promote(first)
+    registry.promote(second)
+    client.delete_registered_model_alias(REGISTERED_MODEL, CHAMPION)
+    registry.promote(second)
+    assert registry.alias(CHAMPION).version == second
+    assert registry.history() == [int(first), int(second)]
+
+
+def test_history_stays_within_what_every_database_holds(registry, client, add):
+    versions = [add(), add()]
+    registry.promote(versions[0])
+    long = ",".join(str(number) for number in range(1_000_000, 1_000_700))
+    client.set_registered_model_tag(REGISTERED_MODEL, HISTORY_TAG, f"{long},{versions[0]}")
+    registry.promote(versions[1])
+    kept = client.get_registered_model(REGISTERED_MODEL).tags[HISTORY_TAG]
+    assert len(kept) <= 5_000
+    assert kept.split(",")[-2:] == [*map(str, versions)]
+    assert registry.rollback()[0].version == versions[0]
+    assert int(versions[1]) in registry.ever_champion()
+
+
 def test_a_challenger_that_is_promoted_is_none_any_more(registry, add):
     first, second = add(), add()
     registry.promote(first)

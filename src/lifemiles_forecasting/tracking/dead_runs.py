@@ -51,19 +51,20 @@ def close_dead_runs(client: MlflowClient, run_id: str, key: str) -> list[str]:
 
     Args:
         client: of the tracking store.
-        run_id: this run; the others are looked for in its experiment.
+        run_id: this run; the others may be of any experiment.
         key: of its folder.
 
     Returns:
         The names of the runs that are not nested in another one.
     """
-    experiments = [client.get_run(run_id).info.experiment_id]
+    experiments = [one.experiment_id for one in client.search_experiments()]
     condition = f"{_RUNNING} AND tags.{OUTPUTS_TAG} = '{key}'"
     found = read_all(client, experiments, condition, keep=lambda run: run.info)
     dead = [info for info in found if info.run_id != run_id]
     for info in dead:
         nested = f"{_RUNNING} AND {nested_filter(info.run_id)}"
-        for child in read_all(client, experiments, nested, keep=lambda run: run.info.run_id):
+        own = [info.experiment_id]
+        for child in read_all(client, own, nested, keep=lambda run: run.info.run_id):
             client.set_terminated(child, "KILLED")
         client.set_terminated(info.run_id, "KILLED")
     return [info.run_name for info in dead]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lifemiles_forecasting.core.errors import ForecastingError
+from lifemiles_forecasting.tracking.champion import unless_missing
 from lifemiles_forecasting.tracking.entities import tags_of
 from lifemiles_forecasting.tracking.fleet import (
     log_before_test,
@@ -164,8 +165,13 @@ class RegisteredFleets:
         registry = Registry(self.client)
         one = registry.chosen(version, alias)
         uri = f"models:/{registry.name}/{one.version}"
-        fleet = read_fleet(uri, one.tags.get(FILES_DIGEST))
+        fleet = read_fleet(uri, one.tags.get(FILES_DIGEST) or self._digest_of_run(one.run_id))
         return LoadedVersion(str(one.version), one.run_id, fleet)
+
+    def _digest_of_run(self, run_id: str | None) -> str | None:
+        """The digest that the run has: a version that was registered by hand has none."""
+        run = unless_missing(self.client.get_run, run_id) if run_id else None
+        return run.data.tags.get(FILES_DIGEST) if run else None
 
     def read_before_test(self, known: LoadedVersion) -> FleetModel:
         """Read a version as it was before its test window.

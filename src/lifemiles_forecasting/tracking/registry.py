@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 MODE_TAG = "training_mode"
 FULL = "full"
 ROLLED_BACK_AT = "rolled_back_at"
+REMEMBERED = 100  # champions in a row: a tag holds 5,000 characters in PostgreSQL
 _HINT = "`kedro models show` lists the versions"
 
 
@@ -126,9 +127,10 @@ class Registry:
                 "one of a run without max_stores",
                 _HINT,
             )
-        history = self.history()
-        if not history or history[-1] != int(one.version):
-            self._put_in_charge(one, [*history, int(one.version)])
+        history, today, number = self.history(), self.alias(CHAMPION), int(one.version)
+        if today is None or int(today.version) != number:  # the alias may have been taken away
+            last = history[-1:] == [number]
+            self._put_in_charge(one, history if last else [*history, number])
         return self.version(version)
 
     def rollback(self) -> tuple[ModelVersion, ModelVersion]:
@@ -179,7 +181,7 @@ class Registry:
 
     def _put_in_charge(self, one: ModelVersion, history: list[int]) -> None:
         self.client.set_registered_model_alias(self.name, CHAMPION, one.version)
-        text = ",".join(str(number) for number in history)
+        text = ",".join(str(number) for number in history[-REMEMBERED:])
         self.client.set_registered_model_tag(self.name, HISTORY_TAG, text)
         self.client.set_model_version_tag(self.name, one.version, PROMOTED_AT, _now())
         challenger = self.alias(CHALLENGER)

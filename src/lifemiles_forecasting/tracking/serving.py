@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import socket
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -25,10 +27,17 @@ def check_port(port: int, host: str = LOOPBACK) -> None:
         host: to listen on.
 
     Raises:
-        ConfigError: it is not, or not ours to take.
+        ConfigError: it is not, or not ours to take, or there is no such host.
     """
     try:
         _listen(host, port)
+    except (socket.gaierror, UnicodeError) as error:
+        why = (getattr(error, "strerror", "") or "not the name of a host").lower()
+        raise ConfigError(
+            f"no way to listen on port {port} of {host} ({why})",
+            "an address of this machine",
+            "Choose another with --host",
+        ) from None
     except OSError as error:
         raise ConfigError(
             f"no way to listen on port {port} of {host} ({error.strerror.lower()})",
@@ -103,4 +112,21 @@ def become_server(version: str, port: int, host: str = LOOPBACK) -> NoReturn:
     command = [sys.executable, "-m", "mlflow", "models", "serve", *model, *address]
     # MLflow looks for uvicorn in PATH, where it is not when the environment is not activated
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    os.execve(command[0], command, {**os.environ, "PATH": path})  # noqa: S606 - no shell
+    variables = {**os.environ, "PATH": path, **_place_of_copies(port)}
+    os.execve(command[0], command, variables)  # noqa: S606 - no shell
+
+
+def _place_of_copies(port: int) -> dict[str, str]:
+    """The variable by which the server of a port has a temporary folder of its own, empty now.
+
+    What comes from a tracking server MLflow copies there and never removes: with a server that is
+    started anew each night a disk would fill up. Nobody else has the port, so nobody uses what the
+    server before it has left. A folder of that name that is not ours stays as it is.
+    """
+    folder = Path(tempfile.gettempdir()) / f"kedro-serve-{os.getuid()}-{port}"
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:
+        return {}
+    return {"TMPDIR": str(folder)}

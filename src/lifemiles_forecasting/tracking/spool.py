@@ -20,7 +20,7 @@ from lifemiles_forecasting.tracking.inventory import UNFINISHED
 from lifemiles_forecasting.tracking.lifecycle import without_retries
 from lifemiles_forecasting.tracking.pages import read_all
 from lifemiles_forecasting.tracking.spooled_model import copy_models, remove_versions
-from lifemiles_forecasting.tracking.store import has_content, probe
+from lifemiles_forecasting.tracking.store import artifact_location, has_content, probe
 from lifemiles_forecasting.tracking.store_runs import PARENT_TAG, nested_filter
 
 if TYPE_CHECKING:
@@ -139,7 +139,10 @@ def _replay_family(
 
 def _experiment(target: MlflowClient, like: Experiment) -> str:
     found = target.get_experiment_by_name(like.name)
-    return found.experiment_id if found else target.create_experiment(like.name, tags=like.tags)
+    if found:
+        return found.experiment_id
+    place = artifact_location(target.tracking_uri, Path.cwd())
+    return target.create_experiment(like.name, place, like.tags)
 
 
 def _is_there(target: MlflowClient, experiment: str, run_id: str) -> bool:
