@@ -85,6 +85,18 @@ def test_runs_that_were_killed_without_a_word_are_killed_in_the_store(client, sp
     assert [run.info.status for run in runs_of(client)] == ["KILLED", "KILLED"]
 
 
+def test_experiment_that_a_restored_store_lacks_is_made_beside_that_store(
+    client, spool, outputs, tmp_path, monkeypatch
+):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    spool.rename_experiment("1", "Nightly")
+    train(spool, "whole")
+    assert replay(outputs, client) == ["whole"]
+    made = client.get_experiment_by_name("Nightly")
+    assert made.artifact_location == (tmp_path / "mlruns").as_uri()
+
+
 def test_one_that_cannot_be_written_keeps_none_of_the_others_away(client, spool, outputs):
     broken, _ = train(spool, "broken"), train(spool, "whole")
     model = spool.create_logged_model("1", "m", broken)
