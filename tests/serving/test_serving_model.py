@@ -166,7 +166,7 @@ def test_a_folder_of_that_name_that_leads_elsewhere_is_left_alone(kedro_serve, f
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "somebody's").touch()
-    (tmp_path / f"kedro-serve-{os.getuid()}-{free_port}").symlink_to(elsewhere)
+    (tmp_path / f"kedro-serve-{os.getuid()}-127.0.0.1-{free_port}").symlink_to(elsewhere)
     result = kedro_serve("--version", "1", "--port", str(free_port))
     assert result.exception.args[2].get("TMPDIR") == os.environ.get("TMPDIR")
     assert [path.name for path in elsewhere.iterdir()] == ["somebody's"]

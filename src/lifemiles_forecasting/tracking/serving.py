@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import socket
 import sys
@@ -112,18 +113,19 @@ def become_server(version: str, port: int, host: str = LOOPBACK) -> NoReturn:
     command = [sys.executable, "-m", "mlflow", "models", "serve", *model, *address]
     # MLflow looks for uvicorn in PATH, where it is not when the environment is not activated
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    variables = {**os.environ, "PATH": path, **_place_of_copies(port)}
+    variables = {**os.environ, "PATH": path, **_place_of_copies(host, port)}
     os.execve(command[0], command, variables)  # noqa: S606 - no shell
 
 
-def _place_of_copies(port: int) -> dict[str, str]:
-    """The variable by which the server of a port has a temporary folder of its own, empty now.
+def _place_of_copies(host: str, port: int) -> dict[str, str]:
+    """The variable by which a server has a temporary folder of its own, empty now.
 
     What comes from a tracking server MLflow copies there and never removes: with a server that is
-    started anew each night a disk would fill up. Nobody else has the port, so nobody uses what the
-    server before it has left. A folder of that name that is not ours stays as it is.
+    started anew each night a disk would fill up. Nobody else listens there, so nobody uses what
+    the server before it has left. A folder of that name that is not ours stays as it is.
     """
-    folder = Path(tempfile.gettempdir()) / f"kedro-serve-{os.getuid()}-{port}"
+    name = f"kedro-serve-{os.getuid()}-{re.sub(r'[^0-9A-Za-z.]', '_', host)}-{port}"
+    folder = Path(tempfile.gettempdir()) / name
     shutil.rmtree(folder, ignore_errors=True)
     try:
         folder.mkdir(mode=0o700)
