@@ -111,6 +111,27 @@ def test_sizes_are_the_best_of_the_first_windows(study, result):
         assert result.sizes[name] == group[int(errors[:, known].sum(axis=1).argmin())][1]
 
 
+def test_a_new_store_takes_the_place_of_one_at_most_among_those_that_choose_sizes(monkeypatch):
+    ids = np.array([f"P{k % 3}_{k:04d}" for k in range(400)])
+    known = np.arange(400) % 7 != 0
+
+    def drawn(ids, known, seed=7):
+        return set(ids[backtest._size_sample(ids, known, seed)])
+
+    before = drawn(ids, known)
+    assert len(before) == backtest.SIZE_SAMPLE
+    assert before <= set(ids[known])
+    assert drawn(ids, known, seed=8) != before
+    for place in (0, 150, 400):
+        more = drawn(np.insert(ids, place, "P0_new"), np.insert(known, place, True))
+        assert len(before - more) <= 1
+        assert more - before <= {"P0_new"}
+    order = np.random.default_rng(0).permutation(400)
+    assert drawn(ids[order], known[order]) == before
+    few = np.arange(400) < 20
+    assert drawn(ids, few) == set(ids[few])
+
+
 def test_only_a_sample_of_the_stores_decides_on_the_size_of_their_own_models(study, monkeypatch):
     monkeypatch.setattr(backtest, "SIZE_SAMPLE", 2)
     fits = backtest._compete(study, fitting.variants(study), study.windows[:2])

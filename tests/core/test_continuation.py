@@ -7,7 +7,7 @@ import pytest
 
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core import panel as p
-from lifemiles_forecasting.core.continuation import continued
+from lifemiles_forecasting.core.continuation import continued, left_as_known
 from lifemiles_forecasting.core.errors import InputError
 from lifemiles_forecasting.core.series import Series
 from lifemiles_forecasting.core.synthetic import describe
@@ -111,6 +111,33 @@ def test_late_row_of_one_store_does_not_empty_the_days_of_the_others(rows, since
     pd.testing.assert_frame_equal(found.stores, whole.stores, check_dtype=False, check_exact=True)
 
 
+@pytest.mark.parametrize("until", [110, 119])
+def test_days_between_a_corrected_week_and_the_newest_file_stay_as_known(rows, until):
+    """The week may say something else; the days that no file has are no days without sales."""
+    week = between(rows, 90, 97)
+    corrected = week.assign(amount=week["amount"] * 3)
+    known = read(between(rows, 0, until))
+    newer = read(pd.concat([corrected, between(rows, until)]))
+    found = continued(known, newer, RULES)
+    others = rows[~rows.index.isin(week.index)]
+    whole = read(pd.concat([others, corrected]).sort_values("date", kind="stable"))
+    np.testing.assert_array_equal(found.y, whole.y)
+    pd.testing.assert_frame_equal(found.stores, whole.stores, check_dtype=False, check_exact=True)
+    left = left_as_known(known, newer)
+    assert (left[0], left[-1], len(left)) == (newer.dates[7], known.dates[-1], until - 97)
+
+
+def test_a_day_of_two_stores_may_be_taken_back(rows):
+    """Of so few stores a file may well say that nobody has sold anything."""
+    two = rows[rows["store_code"].isin(["001", "005"])]
+    known, day = read(between(two, 0, 121)), FIRST + pd.Timedelta(days=110)
+    newer = read(between(two[two["date"] != day], 100))
+    found = continued(known, newer, RULES)
+    assert (found.y[:, 110] == 0).all()
+    assert known.y[:, 110].sum() > 0
+    assert len(left_as_known(known, newer)) == 0
+
+
 def test_late_row_of_a_store_that_is_new_begins_its_history(rows):
     known = read(between(rows[rows["store_code"] != "003"], 0, 121))
     one = rows[rows["store_code"] == "003"].iloc[[30]]
@@ -140,7 +167,8 @@ def test_days_between_that_are_missing_are_refused():
     message = (
         "found transactions from 2017-03-03 on, and a model that knows days up to 2017-03-01; "
         "expected transactions from 2017-03-02 on, or from earlier. "
-        "Add the files of the days between, or train anew."
+        "Add the files of the days between; if nobody sold on them, that of the last known day "
+        "instead. Or train anew."
     )
     with pytest.raises(InputError, match=message):
         continued(part("2017-01-01", 60), part("2017-03-03", 5), RULES)

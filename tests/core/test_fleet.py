@@ -186,6 +186,36 @@ def test_what_scoring_notices_is_told_of_whom_it_concerns(fleet):
     ]
 
 
+def test_days_between_files_are_noticed_and_stay_as_the_model_knows_them(fleet):
+    history = fleet.history
+    y = history.y[:, 50:].copy()
+    y[:, 60:70] = np.where(np.isfinite(y[:, 60:70]), 0.0, np.nan)
+    newer = replace(history, y=y, dates=history.dates[50:])
+    (found,) = notices(fleet, newer, None, fleet.forecast(history))
+    assert found == Notice(
+        f"{history.dates[110]}/{history.dates[119]}", "scoring", "days_without_a_file", len(y)
+    )
+    pd.testing.assert_frame_equal(
+        score(fleet, newer, None, None, 7), score(fleet, history, None, None, 7)
+    )
+
+
+def test_what_the_newest_file_does_not_name_is_known_to_the_model(fleet):
+    """A store without a row, and a country that the file leaves out, are nothing to warn of."""
+    history, last = fleet.history, len(fleet.history.dates) - 3
+    stores = history.stores.assign(**{c.COUNTRY: None})
+    few = replace(
+        history, y=history.y[:4, last:], dates=history.dates[last:], stores=stores.iloc[:4]
+    )
+    absent = history.stores.iloc[-1]
+    first = history.dates[-1] + 1
+    text = "partner_code,store_code,start_date,end_date,name,value\n"
+    line = f"{absent[c.PARTNER_CODE]},{absent[c.STORE_CODE]},{first},{first},any,1"
+    plan = parse_events(text + line, "e.csv")
+    found = notices(fleet, few, plan, score(fleet, few, plan, None, 7))
+    assert not [one for one in found if one.warning.startswith("unknown_")]
+
+
 def test_files_with_few_stores_on_their_first_days_are_noticed(fleet):
     history = fleet.history
     y = history.y[:, 50:].copy()

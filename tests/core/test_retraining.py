@@ -116,6 +116,24 @@ def test_stores_without_history_are_refused(made, kept):
         retraining.check_study(study_of(made.series, other))
 
 
+def test_drifted_store_that_is_not_trained_after_all_keeps_its_models(made, kept):
+    """It has too few active days in the files of this run: as if it had never been on the list."""
+    chosen, attempted = prepare(made.series, HORIZON, 60, None)
+    left_out = "P1_0008"
+    attempted &= chosen.store_ids != left_out
+    study = build_study(chosen, attempted, HORIZON, small_settings(), 7, 60, kept=kept)
+    result = backtest.run(study)
+    final, _ = fleets(study, result)
+    table = forecast_all(study, result, final_intervals(study, result), study.series)
+    pd.testing.assert_frame_equal(final.forecast(study.series), table, rtol=0, atol=1e-9)
+    own = table[c.STORE_ID] == left_out
+    assert set(table[c.STATUS][own]) == {"ok"}
+    old = kept.final.forecast(study.series)
+    np.testing.assert_array_equal(table[c.FORECAST][own], old[c.FORECAST][own])
+    for name, models in kept.final.own.items():
+        assert (left_out in models) == (left_out in final.own[name])
+
+
 def test_drift_table_is_needed_and_must_name_stores():
     with pytest.raises(InputError, match=r"found no drift.csv of the monitoring; .* first"):
         retraining.drifted_stores(None)

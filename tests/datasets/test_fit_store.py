@@ -1,11 +1,13 @@
 """The folder of fits: whole or absent, whatever happens to its files."""
 
+import errno
 import logging
 import os
 import resource
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -68,6 +70,21 @@ def test_file_under_a_foreign_name_is_not_taken_for_another(fits, folder):
     fits.put(KEY, BLOB)
     (folder / f"{KEY}.fit").rename(folder / f"{OTHER}.fit")
     assert fits.get(OTHER) is None
+
+
+def test_what_cannot_be_touched_or_removed_ends_no_run(fits, folder, monkeypatch):
+    """A folder of another owner, or one that may only be read."""
+
+    def refuse(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    fits.put(KEY, BLOB)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    monkeypatch.setattr(os, "utime", refuse)
+    assert fits.get(KEY) == BLOB
+    fits.keep_only([])
+    fits.shrink(0)
+    assert fits.get(KEY) == BLOB
 
 
 def test_only_what_is_wanted_is_kept(fits, folder):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -169,12 +170,22 @@ def _compete(study: Study, sizes: dict[str, list[Variant]], early: tuple[int, ..
     fits = fitting.fit(study, first)
     if not others:
         return fits
-    known = np.flatnonzero(study.attempted_at(early[-1]))  # the first choice is made that day
-    count = min(len(known), SIZE_SAMPLE)
-    sample = np.zeros(len(study.attempted), bool)
-    sample[np.random.default_rng(study.seed).choice(known, count, replace=False)] = True
+    known = study.attempted_at(early[-1])  # the first choice is made that day
+    sample = _size_sample(study.series.store_ids, known, study.seed)
     sample &= ~fits.failed(study.series.store_ids)
     return fits.merge(fitting.fit(study, others, stores=sample))
+
+
+def _size_sample(store_ids: np.ndarray, known: np.ndarray, seed: int) -> np.ndarray:
+    """(S,) bool: at most SIZE_SAMPLE of the known stores.
+
+    Each by a hash of its own: a store that is new takes the place of one at most, where a draw by
+    position would change most of them, and with them perhaps the sizes of every store.
+    """
+    drawn = {k: sha256(f"{seed} {store_ids[k]}".encode()).digest() for k in np.flatnonzero(known)}
+    sample = np.zeros(len(store_ids), bool)
+    sample[sorted(drawn, key=drawn.__getitem__)[:SIZE_SAMPLE]] = True
+    return sample
 
 
 def _closed_forecasts(study: Study) -> dict[tuple[str, int], np.ndarray]:

@@ -15,14 +15,16 @@ from lifemiles_forecasting.core.series import Series
 from lifemiles_forecasting.core.transactions import LABELS
 
 WEEK = 7  # days over which files must hold more than half of the sales that are known
+FEWEST = 3  # stores of which more than half do not take all sales of a day back
 
 
 def continued(known: Series, newer: Series, rules: Mapping[str, Any]) -> Series:
     """Put newer days after a known history.
 
-    On the days that `newer` covers (`covered_from`) it alone counts: a sale that was taken back
-    there is gone, and a store without a row there has sold nothing. The days before come from
-    `known`, and from `newer` only for stores and days that `known` says nothing of.
+    On the days that `newer` covers (`covered_from`, without `left_as_known`) it alone counts: a
+    sale that was taken back there is gone, and a store without a row there has sold nothing. The
+    other days come from `known`, and from `newer` only for stores and days that `known` says
+    nothing of.
 
     Args:
         known: what a model was trained on.
@@ -41,13 +43,15 @@ def continued(known: Series, newer: Series, rules: Mapping[str, Any]) -> Series:
         raise InputError(
             f"transactions from {first} on, and a model that knows days up to {known.dates[-1]}",
             f"transactions from {known.dates[-1] + 1} on, or from earlier",
-            "Add the files of the days between, or train anew.",
+            "Add the files of the days between; if nobody sold on them, that of the last known day "
+            "instead. Or train anew.",
         )
     dates = np.arange(min(known.dates[0], newer.dates[0]), newer.dates[-1] + 1)
-    stores = _stores(known.stores, newer.stores)
+    stores = stores_of(known, newer)
     before, sold = _laid_out(known, stores, dates), _laid_out(newer, stores, dates)
     # a store that the model knew goes on with zeros where the files do not name it any more
-    began, covered = np.logical_or.accumulate(np.isfinite(before), axis=1), dates >= first
+    began = np.logical_or.accumulate(np.isfinite(before), axis=1)
+    covered = (dates >= first) & ~np.isin(dates, left_as_known(known, newer))
     before[:, covered] = np.nan
     y = np.where(np.isfinite(sold) & ~np.isfinite(before), sold, before)
     y = np.where(began & ~np.isfinite(y), 0.0, y)
@@ -72,13 +76,39 @@ def covered_from(known: Series, newer: Series) -> np.datetime64:
     dates = newer.dates
     if dates[-1] < known.dates[0] or dates[0] > known.dates[-1]:
         return dates[0]
-    found, expected = _selling(newer), np.zeros(len(dates))
+    found, expected = _both_selling(known, newer)
     shared = np.isin(dates, known.dates)
-    expected[shared] = _selling(known)[np.isin(known.dates, dates)]
     week_found, week_expected = _ahead(found * shared), _ahead(expected)
     covered = shared & (2 * found > expected) & (2 * week_found > week_expected)
     covered |= (dates > known.dates[-1]) & (found > 0)
     return dates[covered.argmax()] if covered.any() else dates[-1] + 1
+
+
+def left_as_known(known: Series, newer: Series) -> np.ndarray:
+    """Days after the first that newer files cover, for which there is no file.
+
+    Files of a corrected week may lie beside the newest ones, and one file may be missing. On such
+    days FEWEST stores or more are known to have sold, and no more than half as many have in the
+    files.
+
+    Args:
+        known: see `continued`.
+        newer: see `continued`.
+
+    Returns:
+        (D,) days of both.
+    """
+    found, expected = _both_selling(known, newer)
+    scarce = (expected >= FEWEST) & (2 * found <= expected)
+    return newer.dates[scarce & (newer.dates >= covered_from(known, newer))]
+
+
+def _both_selling(known: Series, newer: Series) -> tuple[np.ndarray, np.ndarray]:
+    """Stores that sold something on each day of `newer`: in it, and as is known (0 if nothing)."""
+    expected = np.zeros(len(newer.dates))
+    shared = np.isin(newer.dates, known.dates)
+    expected[shared] = _selling(known)[np.isin(known.dates, newer.dates)]
+    return _selling(newer), expected
 
 
 def _selling(series: Series) -> np.ndarray:
@@ -103,13 +133,17 @@ def _laid_out(series: Series, stores: pd.DataFrame, dates: np.ndarray) -> np.nda
     return y
 
 
-def _stores(known: pd.DataFrame, newer: pd.DataFrame) -> pd.DataFrame:
+def stores_of(known: Series, newer: Series) -> pd.DataFrame:
     """A row per store of either, the newer one where there are two, sorted by id.
 
     What the newer one does not say is known: newer files may be without a country, say, and
     without it the store would have no holidays.
+
+    Args:
+        known: see `continued`.
+        newer: see `continued`.
     """
-    both = pd.concat([newer, known], ignore_index=True)
+    both = pd.concat([newer.stores, known.stores], ignore_index=True)
     stores = both.drop_duplicates(c.STORE_ID).sort_values(c.STORE_ID, ignore_index=True)
     names = [name for name in LABELS if name in both]
     said = both.groupby(c.STORE_ID)[names].first()

@@ -11,7 +11,12 @@ import pandas as pd
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core import event_days
 from lifemiles_forecasting.core.answers import UNKNOWN, Answers
-from lifemiles_forecasting.core.continuation import continued, covered_from
+from lifemiles_forecasting.core.continuation import (
+    continued,
+    covered_from,
+    left_as_known,
+    stores_of,
+)
 from lifemiles_forecasting.core.errors import ConfigError
 from lifemiles_forecasting.core.fleet import FleetModel
 from lifemiles_forecasting.core.names import first_few
@@ -21,6 +26,7 @@ from lifemiles_forecasting.core.series import Series
 # codes of warnings
 STAGE = "scoring"
 SCATTERED = "scattered_rows"  # days that the files have of few stores
+BETWEEN = "days_without_a_file"  # between those of the files, and known to the model
 NOT_FOUND = "store_not_found"  # asked for; neither the model nor the files have it
 RETROSPECTIVE = "retrospective"  # the model has learned from days that it forecasts
 
@@ -133,6 +139,12 @@ def scattered_until(fleet: FleetModel, newer: Series) -> np.datetime64 | None:
     return covered if covered > max(fleet.history.dates[0], newer.dates[0]) else None
 
 
+def _spans(days: np.ndarray) -> list[tuple[np.datetime64, np.datetime64]]:
+    """First and last day of each run of days in a row."""
+    parts = np.split(days, np.flatnonzero(np.diff(days).astype(int) > 1) + 1)
+    return [(part[0], part[-1]) for part in parts if len(part)]
+
+
 def notices(
     fleet: FleetModel,
     newer: Series,
@@ -147,11 +159,16 @@ def notices(
         events: planned events; None for those of the training.
         forecasts: from `score`.
     """
-    found = fleet.country_notices(newer.stores)
+    stores = stores_of(fleet.history, newer)
+    found = fleet.country_notices(stores)
     if (day := scattered_until(fleet, newer)) is not None:
         found.append(Notice(str(day), STAGE, SCATTERED, len(newer.stores)))
+    found += [
+        Notice(f"{first}/{last}", STAGE, BETWEEN, len(newer.stores))
+        for first, last in _spans(left_as_known(fleet.history, newer))
+    ]
     if events is not None:
-        found += event_days.strangers(events, newer.stores)
+        found += event_days.strangers(events, stores)
         names = strange_events(fleet, events, forecasts)
         found += [Notice(name, event_days.STAGE, event_days.NOT_LEARNED, 0) for name in names]
     found += [Notice(store, STAGE, NOT_FOUND, 1) for store in unknown_stores(forecasts)]

@@ -6,6 +6,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -24,7 +25,7 @@ class FolderOfFits:
     """A `core.reuse.FitStore`; one run at a time may write to it.
 
     A file that is damaged, cut off or under a foreign name counts as absent. What cannot be written
-    is told once and is not kept: the run itself goes on.
+    is told once and is not kept, and what cannot be removed stays: the run itself goes on.
 
     Args:
         folder: made when it is needed.
@@ -40,9 +41,10 @@ class FolderOfFits:
         path = self._path(key)
         try:
             content = path.read_bytes()
-            os.utime(path)  # what was used last is removed last
         except OSError:
             return None
+        with suppress(OSError):  # somebody else's
+            os.utime(path)  # what was used last is removed last
         check, blob = content[:_CHECK], content[_CHECK:]
         return blob if check == _checksum(key, blob) else None
 
@@ -58,14 +60,14 @@ class FolderOfFits:
             part.replace(self._path(key))
         except OSError as error:
             self._writable = False
-            part.unlink(missing_ok=True)
+            _remove(part)
             logger.warning("Fits are not kept for a later run: %s", error)
 
     def keep_only(self, keys: Collection[str]) -> None:
         """See `FitStore`."""
         for path in self._files():
             if path.stem not in keys:
-                path.unlink(missing_ok=True)
+                _remove(path)
 
     def shrink(self, max_bytes: int) -> None:
         """Remove what was used longest ago, as runs that never ended leave it, down to a size."""
@@ -74,7 +76,7 @@ class FolderOfFits:
         for status, path in files:
             if total <= max_bytes:
                 return
-            path.unlink(missing_ok=True)
+            _remove(path)
             total -= status.st_size
 
     def _files(self) -> list[Path]:
@@ -82,6 +84,12 @@ class FolderOfFits:
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{key}{SUFFIX}"
+
+
+def _remove(path: Path) -> None:
+    """Remove a file; one that cannot be is only in the way."""
+    with suppress(OSError):
+        path.unlink()
 
 
 def _last_used(item: tuple[os.stat_result, Path]) -> tuple[int, str]:

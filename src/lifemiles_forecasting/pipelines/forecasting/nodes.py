@@ -21,6 +21,10 @@ SCATTERED = (
     "Rows before %s: the files have those of few stores there, so these days stay as the model "
     "knows them."
 )
+BETWEEN = (
+    "No file for %s, between days that the files have: these days stay as the model knows them. "
+    "Add their files if they say something else."
+)
 RETROSPECTIVE = "The model knows days up to %s: its forecasts of earlier ones are no test of it."
 UNKNOWN_STORES = (
     "%s of the stores that were asked for are unknown to the model and the transactions, and have "
@@ -84,6 +88,7 @@ def _log(found: list[Notice]) -> None:
 
     words = {
         scoring.SCATTERED: SCATTERED,
+        scoring.BETWEEN: BETWEEN,
         scoring.RETROSPECTIVE: RETROSPECTIVE,
         event_days.NOT_LEARNED: STRANGE_EVENT,
     }
