@@ -142,7 +142,7 @@ def warm_start_ends() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Folders that all processes of the tests share, and only read: who asks first makes it."""
+    """Folders that all processes of the tests share: who asks for one first makes it."""
     top = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         top = top.parent

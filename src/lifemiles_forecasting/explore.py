@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lifemiles_forecasting.core.errors import TrackingError
-from lifemiles_forecasting.core.hosts import exposure, in_address
+from lifemiles_forecasting.core.hosts import exposure, in_address, is_web_address
 from lifemiles_forecasting.core.names import printable
 from lifemiles_forecasting.rendering import RENDERERS
 from lifemiles_forecasting.tracking.names import CHAMPION, REGISTERED_MODEL
@@ -269,7 +269,7 @@ def serve(uri: str, port: int, host: str) -> None:
     """
     from lifemiles_forecasting.tracking.store import probe, without_credentials
 
-    if uri.startswith(("http://", "https://")):
+    if is_web_address(uri):
         click.echo(f"The tracking server has its own UI: {without_credentials(uri)}")
         return
     probe(uri)  # MLflow would try for minutes, and show the address with its password

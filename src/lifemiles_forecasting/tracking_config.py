@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from lifemiles_forecasting import config_checks
 from lifemiles_forecasting.core.config import unusable
 from lifemiles_forecasting.core.errors import ConfigError
-from lifemiles_forecasting.core.hosts import LOOPBACK, in_address
+from lifemiles_forecasting.core.hosts import LOOPBACK, in_address, is_web_address
 
 if TYPE_CHECKING:
     from kedro.config import AbstractConfigLoader
@@ -71,7 +71,7 @@ def _without_login(registry_uri: str, tracking_uri: str) -> str:
     before = {name: os.environ.get(name, "") for name in _LOGIN}
     alone = credentials_to_environment(registry_uri)
     changed = any(os.environ.get(name, "") != value for name, value in before.items())
-    if changed and any(before.values()) and tracking_uri.startswith(("http://", "https://")):
+    if changed and any(before.values()) and is_web_address(tracking_uri):
         os.environ.update(before)
         raise ConfigError(
             "a user and password in the address of the model registry that are not those of the "
@@ -135,7 +135,7 @@ def places(tracking: Mapping[str, Any], parameters: Mapping[str, Any]) -> Places
 
     report = f"{parameters['data_root']}/08_reporting/report.html"
     uri = tracking["server"]["mlflow_tracking_uri"]
-    if uri.startswith(("http://", "https://")):
+    if is_web_address(uri):
         return Places(report, without_credentials(uri).rstrip("/"), "")
     ui = tracking.get("ui") or {}
     address = f"http://{in_address(ui.get('host', LOOPBACK))}:{ui.get('port', '5000')}"

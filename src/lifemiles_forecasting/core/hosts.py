@@ -1,4 +1,4 @@
-"""Where our servers listen: on this machine, unless somebody says otherwise."""
+"""Servers and where they are: ours listen on this machine, unless somebody says otherwise."""
 
 from __future__ import annotations
 
@@ -18,6 +18,16 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:  # a name: only the one that every machine gives itself is known to be safe
         return host == "localhost"
+
+
+def is_web_address(uri: str) -> bool:
+    """Whether a server that speaks HTTP is meant.
+
+    Example:
+        >>> [is_web_address(uri) for uri in ("https://mlflow.example", "sqlite:///mlflow.db")]
+        [True, False]
+    """
+    return uri.startswith(("http://", "https://"))
 
 
 def in_address(host: str) -> str:

@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any
 
 from lifemiles_forecasting.core.errors import LostStoreError, TrackingError, causes
+from lifemiles_forecasting.core.hosts import is_web_address
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ def check_artifacts(run_id: str) -> None:
 
     uri = mlflow.get_tracking_uri()
     run = MlflowClient().get_run(run_id)
-    if uri.startswith(("http://", "https://")) or not run.info.artifact_uri.startswith(_PROXIED):
+    if is_web_address(uri) or not run.info.artifact_uri.startswith(_PROXIED):
         return
     name = mlflow.get_experiment(run.info.experiment_id).name
     raise TrackingError(

@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from lifemiles_forecasting.core.errors import TrackingError, causes
+from lifemiles_forecasting.core.hosts import is_web_address
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 PATIENCE_SECONDS = 3.0
@@ -133,7 +134,7 @@ def probe(
     path = sqlite_path(uri)
     if path is not None:
         problem = _sqlite_problem(path, busy)
-    elif uri.startswith(("http://", "https://")):
+    elif is_web_address(uri):
         problem = _answer_within(patience, lambda: _http_problem(uri, patience))
         problem = problem or _api_problem(uri)
     elif _dialect(uri) in _DATABASE_PORTS:

@@ -18,6 +18,7 @@ from mlflow.utils.time import get_current_time_millis
 from mlflow.utils.uri import is_local_uri
 from tqdm import tqdm
 
+from lifemiles_forecasting.core.hosts import is_web_address
 from lifemiles_forecasting.tracking.entities import metrics_of, params_of, tags_of
 from lifemiles_forecasting.tracking.model import ARTIFACT_PATH, model_template
 from lifemiles_forecasting.tracking.pages import read_all
@@ -74,7 +75,7 @@ class StoreRunWriter:
 
     def _written(self, runs: Sequence[StoreRun]) -> Iterator[None]:
         """Write them, and tell of each; the first that cannot be written ends it."""
-        if not self.client.tracking_uri.startswith(("http://", "https://")):
+        if not is_web_address(self.client.tracking_uri):
             yield from map(self._write, runs)
             return
         model_template()  # made here, once
