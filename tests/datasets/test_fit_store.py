@@ -72,7 +72,7 @@ def test_file_under_a_foreign_name_is_not_taken_for_another(fits, folder):
     assert fits.get(OTHER) is None
 
 
-def test_what_cannot_be_touched_or_removed_ends_no_run(fits, folder, monkeypatch):
+def test_what_cannot_be_touched_or_removed_is_told_once_and_ends_no_run(fits, monkeypatch, caplog):
     """A folder of another owner, or one that may only be read."""
 
     def refuse(*_, **__):
@@ -85,6 +85,9 @@ def test_what_cannot_be_touched_or_removed_ends_no_run(fits, folder, monkeypatch
     fits.keep_only([])
     fits.shrink(0)
     assert fits.get(KEY) == BLOB
+    assert caplog.messages == [
+        "Fits that no run needs any longer cannot be removed: [Errno 13] Permission denied"
+    ]
 
 
 def test_only_what_is_wanted_is_kept(fits, folder):

@@ -25,7 +25,7 @@ class FolderOfFits:
     """A `core.reuse.FitStore`; one run at a time may write to it.
 
     A file that is damaged, cut off or under a foreign name counts as absent. What cannot be written
-    is told once and is not kept, and what cannot be removed stays: the run itself goes on.
+    or removed is told once and is left as it is: the run itself goes on.
 
     Args:
         folder: made when it is needed.
@@ -33,7 +33,7 @@ class FolderOfFits:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._writable = True
+        self._writable = self._removable = True
         self.software = software()
 
     def get(self, key: str) -> bytes | None:
@@ -60,14 +60,15 @@ class FolderOfFits:
             part.replace(self._path(key))
         except OSError as error:
             self._writable = False
-            _remove(part)
+            with suppress(OSError):
+                part.unlink()
             logger.warning("Fits are not kept for a later run: %s", error)
 
     def keep_only(self, keys: Collection[str]) -> None:
         """See `FitStore`."""
         for path in self._files():
             if path.stem not in keys:
-                _remove(path)
+                self._remove(path)
 
     def shrink(self, max_bytes: int) -> None:
         """Remove what was used longest ago, as runs that never ended leave it, down to a size."""
@@ -76,20 +77,22 @@ class FolderOfFits:
         for status, path in files:
             if total <= max_bytes:
                 return
-            _remove(path)
+            self._remove(path)
             total -= status.st_size
+
+    def _remove(self, path: Path) -> None:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            if self._removable:
+                logger.warning("Fits that no run needs any longer cannot be removed: %s", error)
+            self._removable = False
 
     def _files(self) -> list[Path]:
         return list(self._folder.glob(f"*{SUFFIX}"))
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{key}{SUFFIX}"
-
-
-def _remove(path: Path) -> None:
-    """Remove a file; one that cannot be is only in the way."""
-    with suppress(OSError):
-        path.unlink()
 
 
 def _last_used(item: tuple[os.stat_result, Path]) -> tuple[int, str]:
