@@ -146,6 +146,23 @@ def test_only_a_sample_of_the_stores_decides_on_the_size_of_their_own_models(stu
             assert (sampled <= everyone).all()
 
 
+def test_what_all_stores_share_is_fitted_once(study, monkeypatch):
+    """Also where the first window already chooses another size than the first."""
+    asked, fit = [], fitting.fit
+
+    def spy(study, wanted, *args, **kwargs):
+        asked.extend(wanted)
+        return fit(study, wanted, *args, **kwargs)
+
+    monkeypatch.setattr(fitting, "fit", spy)
+    monkeypatch.setattr(backtest, "best_size", lambda y, y_hat: len(y_hat) - 1)
+    result = backtest.run(study)
+    last = {name: group[-1][1] for name, group in fitting.variants(study).items()}
+    assert result.sizes == last
+    pooled = [job for job in asked if job[0][0] in fitting.POOLED]
+    assert len(pooled) == len(set(pooled))
+
+
 def known(study, origin):
     """Closed days and dust floors at an origin."""
     holidays = study.calendar.holidays()

@@ -15,6 +15,7 @@ from lifemiles_forecasting.core.events import no_events
 from lifemiles_forecasting.core.fleet import FleetModel
 from lifemiles_forecasting.core.fleet_of_run import fleet_of_run, recipe_of
 from lifemiles_forecasting.core.forecast import final_intervals, forecast_all
+from lifemiles_forecasting.core.notices import Notice
 from lifemiles_forecasting.core.study import build_study, prepare
 from lifemiles_forecasting.core.synthetic import small_settings
 
@@ -44,6 +45,10 @@ def kept(made):
 def anew(made, kept):
     study = study_of(made.series, kept)
     return study, backtest.run(study)
+
+
+def test_nobody_is_warned_of_where_every_drifted_store_is_trained(anew):
+    assert retraining.notices(anew[0]) == []
 
 
 def test_only_those_stores_are_trained(anew):
@@ -122,6 +127,8 @@ def test_drifted_store_that_is_not_trained_after_all_keeps_its_models(made, kept
     left_out = "P1_0008"
     attempted &= chosen.store_ids != left_out
     study = build_study(chosen, attempted, HORIZON, small_settings(), 7, 60, kept=kept)
+    notice = Notice(left_out, "retraining", "drifted_store_not_trained", 1)
+    assert retraining.notices(study) == [notice]
     result = backtest.run(study)
     final, _ = fleets(study, result)
     table = forecast_all(study, result, final_intervals(study, result), study.series)

@@ -16,29 +16,80 @@ def series_of(*rows):
     return Series(y, MONDAY + np.arange(y.shape[1]), pd.DataFrame())
 
 
-def slow_closed(row, horizon, weekday_of):
+def ordinary(series, horizon):
+    """No holidays at all."""
+    return np.zeros((len(series.y), len(series.dates) + horizon), bool)
+
+
+def closed_days(series, horizon):
+    return zero_rule.closed_days(series, horizon, ordinary(series, horizon))
+
+
+def dust_floor(series, level):
+    return zero_rule.dust_floor(series, level, ordinary(series, 0))
+
+
+def slow_closed(row, holiday, horizon):
     """One store: a weekday is closed if chance explains its silence less often than 1 in 100."""
-    past = {d: [row[k] for k in range(len(row)) if weekday_of(k) == d][-8:] for d in range(7)}
-    silent = {
-        d for d, v in past.items() if len(v) == 8 and all(np.isfinite(x) and x <= 0 for x in v)
+    past = {d: [k for k in range(len(row)) if k % 7 == d][-8:] for d in range(7)}
+    known = {d for d, days in past.items() if len(days) == 8 and np.isfinite(row[days]).all()}
+    plain = {
+        d: [k for k in days if np.isfinite(row[k]) and not holiday[k]] for d, days in past.items()
     }
-    opened = [x for d in set(past) - silent for x in past[d] if np.isfinite(x)]
-    rate = sum(x > 0 for x in opened) / max(len(opened), 1)
-    known = len(silent) == 7 or (1 - rate) ** 8 < 0.01
-    return [known and weekday_of(len(row) + h) in silent for h in range(horizon)]
+    silent = {d for d in known if all(row[k] <= 0 for k in plain[d])}
+    opened = [row[k] > 0 for d in set(past) - silent for k in plain[d]]
+    rate = sum(opened) / max(len(opened), 1)
+    closed = {d for d in silent if (1 - rate) ** len(plain[d]) < 0.01}
+    never = {d for d in closed if all(row[k] <= 0 for k in past[d])}
+    if len(known) == 7 and all(row[k] <= 0 for days in past.values() for k in days):
+        return [True] * horizon
+    ahead = range(len(row), len(row) + horizon)
+    return [k % 7 in (never if holiday[k] else closed) for k in ahead]
 
 
 @pytest.mark.parametrize("days", [40, 56, 100, 220])
 @pytest.mark.parametrize("horizon", [1, 10, 28])
-def test_closed_days_equal_their_slow_form(days, horizon):
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.4])
+def test_closed_days_equal_their_slow_form(days, horizon, share):
     series = generate_series(n_stores=16, n_days=220, noise=0.5).series.until(days)
-    fast = zero_rule.closed_days(series, horizon)
-    slow = [slow_closed(row, horizon, lambda k: k % 7) for row in series.y]
+    holidays = np.random.default_rng(days).random((16, days + horizon)) < share
+    fast = zero_rule.closed_days(series, horizon, holidays)
+    slow = [slow_closed(row, off, horizon) for row, off in zip(series.y, holidays, strict=True)]
     np.testing.assert_array_equal(fast, slow)
 
 
+def test_closed_mondays_stay_closed_where_those_that_are_holidays_are_open():
+    """As many restaurants in Colombia, whose holidays are moved to Mondays."""
+    row = np.ones(56)
+    row[0::7] = 0
+    row[21] = 3  # a Monday
+    holidays = np.zeros((1, 84), bool)
+    holidays[0, [21, 70]] = True
+    closed = zero_rule.closed_days(series_of(row), 28, holidays)[0]
+    assert np.flatnonzero(closed).tolist() == [0, 7, 21], "but the holiday two weeks ahead is open"
+
+
+def test_a_holiday_on_a_weekday_without_any_sale_is_closed():
+    row = np.ones(56)
+    row[6::7] = 0
+    holidays = np.zeros((1, 63), bool)
+    holidays[0, [20, 62]] = True
+    assert zero_rule.closed_days(series_of(row), 7, holidays)[0].tolist() == [False] * 6 + [True]
+
+
+def test_an_open_holiday_does_not_make_dust_of_a_closed_weekday():
+    row = np.full(56, 100.0)
+    row[0::7] = 0
+    row[21] = 300
+    holidays = np.zeros((1, 56), bool)
+    holidays[0, 21] = True
+    np.testing.assert_allclose(
+        zero_rule.dust_floor(series_of(row), np.array([100.0]), holidays), 10
+    )
+
+
 def test_closed_sunday_is_closed_and_no_other_day(made):
-    closed = zero_rule.closed_days(made.series, 28)[made.row("closed_sunday")]
+    closed = closed_days(made.series, 28)[made.row("closed_sunday")]
     weekday = made.series.weekday(28)[-28:]
     np.testing.assert_array_equal(closed, weekday == 6)
 
@@ -50,40 +101,38 @@ def test_rare_sales_close_no_weekday():
     history = series_of(*rare)
     silent = ~(rare.reshape(-1, 8, 7).any(axis=1))
     assert silent.any(axis=1).mean() > 0.9
-    assert not zero_rule.closed_days(history, 28).any()
+    assert not closed_days(history, 28).any()
 
 
 def test_dormant_store_is_closed_throughout(made):
-    assert zero_rule.closed_days(made.series, 30)[made.row("dormant")].all()
+    assert closed_days(made.series, 30)[made.row("dormant")].all()
 
 
 def test_seven_weeks_are_not_enough():
     row = np.ones(49)
     row[6::7] = 0
-    assert not zero_rule.closed_days(series_of(row), 7).any()
-    assert zero_rule.closed_days(series_of(np.tile(row[:7], 8)), 7)[0].tolist() == [False] * 6 + [
-        True
-    ]
+    assert not closed_days(series_of(row), 7).any()
+    assert closed_days(series_of(np.tile(row[:7], 8)), 7)[0].tolist() == [False] * 6 + [True]
 
 
 def test_one_sale_in_eight_weeks_keeps_the_weekday_open():
     row = np.ones(56)
     row[6::7] = 0
     row[6] = 3
-    assert not zero_rule.closed_days(series_of(row), 7).any()
+    assert not closed_days(series_of(row), 7).any()
 
 
 def test_reversals_are_no_sale():
     row = np.ones(56)
     row[6::7] = -2
-    assert zero_rule.closed_days(series_of(row), 7)[0, 6]
+    assert closed_days(series_of(row), 7)[0, 6]
 
 
 def test_dust_floor_only_for_stores_that_sell_every_open_day():
     regular, closed, rare = np.full(56, 100.0), np.full(56, 50.0), np.zeros(56)
     closed[6::7] = 0
     rare[::2] = 10
-    floor = zero_rule.dust_floor(series_of(regular, closed, rare), np.array([100.0, 50.0, 10.0]))
+    floor = dust_floor(series_of(regular, closed, rare), np.array([100.0, 50.0, 10.0]))
     np.testing.assert_allclose(floor, [10, 5, 0])
 
 
@@ -92,7 +141,7 @@ def test_what_a_store_has_sold_lately_is_no_dust():
     weak = np.ones(70)
     weak[6::7] = 0.05
     weak[6] = 0.01  # more than eight weeks ago
-    floor = zero_rule.dust_floor(series_of(weak), np.array([1.0]))
+    floor = dust_floor(series_of(weak), np.array([1.0]))
     np.testing.assert_allclose(floor, [0.05])
 
 
@@ -108,7 +157,7 @@ def test_apply():
 def test_dust_floor_waits_for_four_weeks(days, known):
     """A store of one sale has sold on each of its days, and is no regular one for that."""
     history = series_of(np.r_[np.full(60 - days, np.nan), np.ones(days)])
-    floor = zero_rule.dust_floor(history, np.ones(1))
+    floor = dust_floor(history, np.ones(1))
     assert (floor > 0).tolist() == [known]
 
 

@@ -136,11 +136,11 @@ def run(study: Study) -> Backtest:
         for k in range(len(windows) + 1)
     }
     origins = (*windows, study.last)
-    # the first size is there already for all stores in the early windows
+    # in the early windows the first size is there already for all stores, and what all stores share
     wanted = [
         (variant, origins[k])
         for (name, k), variant in chosen.items()
-        if k >= len(early) or variant != sizes[name][0]
+        if k >= len(early) or (variant != sizes[name][0] and name in fitting.LOCAL)
     ]
     # a store that failed is not tried again: one that hangs would hang again
     stores = study.attempted & ~fits.failed(study.series.store_ids)

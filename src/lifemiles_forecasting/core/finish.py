@@ -42,6 +42,6 @@ def closed_and_floor(
 ) -> tuple[np.ndarray, np.ndarray]:
     """What the zero rule knows at the end of a history: (S, H) closed days, (S,) dust floor."""
     level = Spread.of(history).level
-    closed = zero_rule.closed_days(history, horizon)
+    closed = zero_rule.closed_days(history, horizon, holidays)
     closed |= zero_rule.closed_holidays(history, horizon, holidays)
-    return closed, zero_rule.dust_floor(history, level)
+    return closed, zero_rule.dust_floor(history, level, holidays)

@@ -13,11 +13,14 @@ from lifemiles_forecasting.core.config import HolidaySettings, ModelSettings
 from lifemiles_forecasting.core.errors import ConfigError, InputError
 from lifemiles_forecasting.core.fitting import POOLED
 from lifemiles_forecasting.core.fleet import FleetModel
+from lifemiles_forecasting.core.names import first_few
+from lifemiles_forecasting.core.notices import Notice
 from lifemiles_forecasting.core.series import Series
 from lifemiles_forecasting.core.study import Study
 
 DRIFTED = "drifted"  # mode of a run that trains some stores only
 RETRAIN = "retrain"  # column of the table of the monitoring
+NOT_TRAINED = "drifted_store_not_trained"  # code of a warning
 _FULL = "Train every store with --params=retrain=all"
 
 
@@ -31,12 +34,19 @@ class Kept:
         before_test: the same as it was before its own test window. In the backtest it stands in for
             the model, so that no window is forecast by models that have seen it.
         stores: ids of the stores that are trained anew.
+        left: ids of those that were to be and are not: without history enough, or not there.
     """
 
     version: str
     final: FleetModel
     before_test: FleetModel
     stores: frozenset[str]
+    left: frozenset[str] = frozenset()
+
+    def training(self, ids: np.ndarray) -> Kept:
+        """The same with these of its stores as the ones that are trained, if there is any."""
+        trained = frozenset(ids.tolist())
+        return replace(self, stores=trained, left=self.stores - trained) if trained else self
 
     def informed(self, events: pd.DataFrame, holidays: HolidaySettings) -> Kept:
         """The same with today's plan and regions: the model that is made of it will go by them."""
@@ -147,3 +157,9 @@ def check_study(study: Study) -> None:
             f"two: {study.horizon} days after the last one that the model in charge knows",
             _FULL,
         )
+
+
+def notices(study: Study) -> list[Notice]:
+    """A warning that names the drifted stores whose models stay as they are."""
+    left = sorted(study.kept.left) if study.kept is not None else []
+    return [Notice(first_few(left), "retraining", NOT_TRAINED, len(left))] if left else []

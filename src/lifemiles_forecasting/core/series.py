@@ -63,7 +63,7 @@ class Series:
         """The last known day."""
         return self.dates[-1]
 
-    @property
+    @cached_property
     def store_ids(self) -> np.ndarray:
         """(S,) text."""
         return self.stores[c.STORE_ID].to_numpy(object)

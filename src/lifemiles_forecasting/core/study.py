@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -191,8 +191,7 @@ def build_study(  # noqa: PLR0913 - what a run is about
     learned = None
     if kept is not None:
         attempted = attempted & np.isin(series.store_ids, list(kept.stores))
-        if attempted.any():  # what is not trained after all keeps its models
-            kept = replace(kept, stores=frozenset(series.store_ids[attempted].tolist()))
+        kept = kept.training(series.store_ids[attempted])  # the others keep their models
         kept = kept.informed(no_events() if events is None else events, settings.holidays)
         learned = kept.final.event_features
     calendar = Calendar.of(series, horizon, settings.holidays, events, learned)

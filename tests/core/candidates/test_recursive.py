@@ -225,6 +225,19 @@ def test_features_need_no_more_of_the_past_than_their_reach():
         np.testing.assert_array_equal(same, level)
 
 
+def test_some_stores_are_seen_as_among_all():
+    """Their partners' means are of all stores; only the rows are fewer."""
+    steps = steps_of(generate_series(n_stores=8, n_days=260, noise=0.3).series)
+    rows, past = np.array([1, 4, 7]), steps.y[:, :200]
+    (X, level), (everything, levels) = steps.at(past, 200, rows), steps.at(past, 200)
+    np.testing.assert_array_equal(X, everything[rows])
+    np.testing.assert_allclose(level, levels[rows], rtol=1e-12)
+    for some, whole in zip(
+        steps.base(levels[rows], 200, rows), steps.base(levels, 200), strict=True
+    ):
+        np.testing.assert_array_equal(some, whole[rows])
+
+
 def test_yearly_features_need_a_second_year():
     made = generate_series(n_stores=2, n_days=YEARLY_DAYS + 1, noise=0.3)
     longer, shorter = made.series, made.series.until(YEARLY_DAYS)

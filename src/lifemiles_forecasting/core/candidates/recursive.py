@@ -91,32 +91,46 @@ class Steps:
         tail = tail_factor(y, partner)
         return cls(y, target, scale, tail, partner, profile, weekday, traits, calendar, dates)
 
-    def at(self, past: np.ndarray, day: int) -> tuple[np.ndarray, np.ndarray]:
-        """(S, F) features of column `day` and the (S,) level before it.
+    def at(
+        self, past: np.ndarray, day: int, rows: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(N, F) features of column `day` and the (N,) level before it.
 
         Args:
             past: (S, at least REACH or all) scaled days up to the one before `day`.
             day: column, beyond the history for a day ahead.
+            rows: (N,) the stores that are wanted; None for all. Partners' means are of all.
         """
-        own = _own(past)
-        shared = _shared(past, own, self.partner)
-        columns = [*own.values(), *shared.values(), *self.traits.values()]
-        columns += [np.full(len(past), values[day]) for values in self.dates.values()]
-        planned = self.planned.ahead(day - 1, 1)[:, 0]
+        rows = np.arange(len(past)) if rows is None else rows
+        own, shared = _own(past[rows]), _shared(past, self.partner)
+        of_store = [*shared.values(), *self.traits.values()]
+        columns = [*own.values(), *(values[rows] for values in of_store)]
+        columns += [np.full(len(rows), values[day]) for values in self.dates.values()]
+        planned = self.planned.ahead(day - 1, 1)[rows, 0]
         return np.column_stack([*columns, planned]).astype(np.float32), np.nan_to_num(own["level"])
 
-    def base(self, level: np.ndarray, day: int) -> tuple[np.ndarray, np.ndarray]:
-        """(S,) what the level alone says of column `day`, and what its residual is measured in."""
-        factor = self.profile[:, self.weekday[day]]
+    def base(
+        self, level: np.ndarray, day: int, rows: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(N,) what the level alone says of column `day`, and what its residual is measured in.
+
+        `level` and `rows` are those of `at`.
+        """
+        profile = self.profile if rows is None else self.profile[rows]
+        factor = profile[:, self.weekday[day]]
         unit = np.maximum(level, LEAST_LEVEL) * np.clip(factor, LEAST_FACTOR, LARGEST_FACTOR)
         return level * factor, unit
 
     def names(self) -> tuple[str, ...]:
         """F names in the order of `at`."""
         past = self.y[:, :1]
-        own = _own(past)
-        shared = _shared(past, own, self.partner)
-        return (*own, *shared, *self.traits, *self.dates, *self.planned.names)
+        return (
+            *_own(past),
+            *_shared(past, self.partner),
+            *self.traits,
+            *self.dates,
+            *self.planned.names,
+        )
 
 
 def _lag(past: np.ndarray, days: int) -> np.ndarray:
@@ -148,12 +162,10 @@ def _own(past: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _shared(
-    past: np.ndarray, own: dict[str, np.ndarray], partner: np.ndarray
-) -> dict[str, np.ndarray]:
+def _shared(past: np.ndarray, partner: np.ndarray) -> dict[str, np.ndarray]:
     """(S,) means over the stores of the partner: what a store does is in them with little noise."""
     values = {f"partner_lag_{days}": _lag(past, days) for days in PARTNER_LAGS}
-    values |= {f"partner_{name}": own[name] for name in ("mean_7", "mean_28")}
+    values |= {f"partner_mean_{days}": mean_seen(past[:, -days:], 1) for days in (7, 28)}
     means = partner_mean(np.column_stack(list(values.values())), partner)
     return dict(zip(values, means.T, strict=True))
 
@@ -181,12 +193,12 @@ def training_rows(steps: Steps, most: int, seed: int) -> tuple[np.ndarray, np.nd
         if not len(rows):
             continue
         past = y[:, max(0, day - REACH) : day]
-        features, level = steps.at(past, day)
+        features, level = steps.at(past, day, rows)
         # a store that has fallen silent teaches nothing
-        alive = np.nan_to_num(mean_seen(past[rows, -28:], 1)) > DEAD_SHARE * level[rows]
-        rows = rows[alive]
-        X.append(features[rows])
-        base, unit = (values[rows] for values in steps.base(level, day))
+        alive = np.nan_to_num(mean_seen(past[rows, -28:], 1)) > DEAD_SHARE * level
+        rows, level = rows[alive], level[alive]
+        X.append(features[alive])
+        base, unit = steps.base(level, day, rows)
         residual.append(residual_of(steps.target[rows, day], steps.tail[rows], base) / unit)
         weight.append(unit**2)
     if not X:

@@ -94,6 +94,7 @@ def collect_warnings(
         edges,
         event_days,
         notices,
+        retraining,
         store_codes,
         unread,
     )
@@ -101,6 +102,7 @@ def collect_warnings(
     found = [
         *store_codes.notices(stores, row_balance),
         *study.calendar.notices(),
+        *retraining.notices(study),
         *backtest.notices(study, backtest_result),
         *event_days.notices(planned_events, stores, study.series.dates, study.horizon),
     ]
