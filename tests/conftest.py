@@ -1,5 +1,6 @@
 """Runs of the real project that several test files look at, each in a folder of its own."""
 
+import gc
 import json
 import os
 import shutil
@@ -193,6 +194,21 @@ def settings_are_read_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(settings), "configure", once)
         yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """What is imported for the tests stays: nobody looks for garbage in it, then or later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    gc.unfreeze()  # or DuckDB complains that it is not freed
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

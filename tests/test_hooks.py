@@ -132,19 +132,9 @@ def command(*arguments):
     return [sys.executable, "-m", "kedro", "run", *arguments]
 
 
-def run(project, *arguments, on=None, **extra):
-    """A run to its end; on a `SmallDisk` in the namespace that can see it."""
-    if on is None:
-        return warm_start.kedro(["run", *arguments], project, environment(**extra), timeout=120)
-    return subprocess.run(
-        on.command(*command(*arguments), cwd=project),
-        cwd=project,
-        env=environment(**extra),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+def run(project, *arguments, by=None, **extra):
+    """A run to its end, by the waiting process of the tests or by another one."""
+    return warm_start.kedro(["run", *arguments], project, environment(**extra), 120, by)
 
 
 @pytest.fixture
@@ -246,21 +236,24 @@ def test_tracking_database_on_a_full_or_read_only_disk(project, tmp_path):
     """Full while the tables are made, full when runs are there, then read-only."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    with small_disk(folder, megabytes=16) as disk:
+    with (
+        small_disk(folder, megabytes=16) as disk,
+        warm_start.start(disk.command(cwd=warm_start.FOLDER)) as there,
+    ):
         variables = {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
         for free in (100_000, 200_000):
             filling = disk.leave(free)
-            result = run(project, on=disk, **variables)
+            result = run(project, by=there, **variables)
             assert result.returncode == 1
             assert "Traceback" not in result.stderr, result.stderr
             (line,) = errors(result)
             assert line.startswith("Error: found a full disk while writing; free are: ")
             assert f"{folder}: " in line
             filling.unlink()
-            whole = run(project, on=disk, **variables)
+            whole = run(project, by=there, **variables)
             assert whole.returncode == 0, whole.stderr
         disk.read_only()
-        (line,) = errors(run(project, on=disk, **variables))
+        (line,) = errors(run(project, by=there, **variables))
         assert "no usable MLflow tracking store" in line
         assert "(it cannot be written to)" in line
         shutil.copytree(disk.seen, tmp_path / "copy")

@@ -34,7 +34,8 @@ def own_process(project, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(project.folder)
     bootstrap_project(project.folder)
-    yield lambda: CliRunner().invoke(cli.cli, [*COMMAND, "--params=modeling.workers=1"])
+    little = "--params=modeling.workers=1,leak_audit.origins=1,leak_audit.max_iterations=1"
+    yield lambda: CliRunner().invoke(cli.cli, [*COMMAND, little])
     mlflow.set_tracking_uri(before)
 
 

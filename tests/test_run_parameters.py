@@ -58,16 +58,6 @@ def statuses(frame):
     return frame.groupby("status")["store_id"].nunique().to_dict()
 
 
-def test_max_stores_limits_the_models_but_not_the_forecasts(run):
-    project = run(max_stores=2)
-    table = forecasts_of(project)
-    assert table["store_id"].nunique() == STORES
-    assert statuses(table)["ok"] == 2
-    assert len(runs_of(project, "store")) == 2
-    (parent,) = runs_of(project, "pipeline")
-    assert parent.data.tags["training_mode"] == "limited"
-
-
 @pytest.mark.parametrize(
     ("given", "error", "message"),
     [
@@ -84,13 +74,19 @@ def test_training_that_cannot_be_what_was_asked_is_refused_and_not_tracked(
     assert not fresh_project.output("08_reporting").exists()
 
 
-def test_horizon_and_target_reach_the_forecasts(run, few_stores):
-    project = run(horizon=10, target="miles")
-    table = forecasts_of(project)
+def test_horizon_and_target_reach_the_forecasts_and_data_root_moves_every_output(
+    run, few_stores, tmp_path
+):
+    elsewhere = tmp_path / "elsewhere"
+    project = run(horizon=10, target="miles", data_root=str(elsewhere))
+    table = forecasts_of(project, str(elsewhere))
     assert sorted(table["horizon"].unique()) == list(range(1, 11))
-    panel = pd.read_parquet(project.output("03_primary/panel.parquet"))
+    panel = pd.read_parquet(elsewhere / "03_primary" / "panel.parquet")
     raw = pd.concat(pd.read_csv(file) for file in few_stores.glob("*.csv"))
     assert panel["y"].sum() == raw["Miles"].sum()
+    assert (elsewhere / "08_reporting" / "report.html").is_file()
+    assert list((elsewhere / "06_models" / "fits").iterdir())
+    assert [path.name for path in (project.folder / "data").iterdir()] == ["01_raw"]
 
 
 def test_min_samples_decides_which_stores_are_attempted(run):
@@ -117,10 +113,22 @@ def test_as_of_replays_the_past_and_the_plan_goes_on(run, plan):
         assert {"event:Millas dobles", "event_day"} <= json.loads(Path(file).read_text()).keys()
 
 
-def test_resume_is_the_default_and_can_be_refused(run):
+def assert_max_stores_limits_the_models_but_not_the_forecasts(project):
+    table = forecasts_of(project)
+    assert table["store_id"].nunique() == STORES
+    assert statuses(table)["ok"] == 2
+    assert len(runs_of(project, "store")) == 2
+    (parent,) = runs_of(project, "pipeline")
+    assert parent.data.tags["training_mode"] == "limited"
+
+
+def test_max_stores_limits_the_models_and_resume_is_the_default_and_can_be_refused(run):
+    project = run(max_stores=2)
+    assert_max_stores_limits_the_models_but_not_the_forecasts(project)
     ledgers, tables = [], []
-    for given in ({}, {}, {"resume": "false"}):  # text, as ${oc.env:...} gives it
-        project = run(max_stores=2, **given)
+    for given in (None, {}, {"resume": "false"}):  # text, as ${oc.env:...} gives it
+        if given is not None:  # the first one has been made
+            run(max_stores=2, **given)
         ledgers.append(pd.read_csv(project.output("08_reporting/training.csv")))
         tables.append(project.output("07_model_output/forecasts.csv").read_bytes())
     assert [set(ledger["why"]) for ledger in ledgers] == [
@@ -159,13 +167,6 @@ def test_checked_values_are_understood_as_themselves(open_project, env):
     """Nodes parse their group once more, and MLflow logs what they are given."""
     handed_on = open_project(env=env).params
     assert parse(Parameters, handed_on).model_dump(mode="json") == handed_on
-
-
-def test_data_root_moves_every_output(run, tmp_path):
-    project = run(data_root=str(tmp_path / "elsewhere"), max_stores=2)
-    assert (tmp_path / "elsewhere" / "08_reporting" / "report.html").is_file()
-    assert list((tmp_path / "elsewhere" / "06_models" / "fits").iterdir())
-    assert [path.name for path in (project.folder / "data").iterdir()] == ["01_raw"]
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ plugins and this project are imported by the command itself: they look at the fo
 
 from __future__ import annotations
 
+import gc
 import inspect
 import json
 import os
@@ -24,35 +25,54 @@ from typing import Any
 
 # of those that a run imports, what takes long
 PACKAGES = (
-    "IPython alembic catboost dynaconf fastapi git holidays ibis ibis.backends.duckdb jinja2 "
-    "ibis.backends.sql.compilers mlflow mlflow.artifacts mlflow.pyfunc omegaconf "
-    "mlflow.store.tracking.sqlalchemy_store opentelemetry.sdk.metrics pandas plotly.express "
-    "pyarrow.dataset pyarrow.parquet scipy.stats sklearn.linear_model sqlalchemy.dialects.sqlite"
+    "IPython alembic catboost cryptography.x509 dynaconf fastapi git google.protobuf.json_format "
+    "holidays ibis ibis.backends.sql.compilers jinja2 omegaconf opentelemetry.sdk.metrics pandas "
+    "plotly.express pyarrow.dataset pyarrow.parquet requests scipy.stats sklearn.linear_model "
+    "sqlalchemy.dialects.sqlite sqlalchemy.orm sqlparse"
 )
+# and of those what is to be freed at the end of a command, with its connections to databases
+FREED = (
+    "ibis.backends.duckdb mlflow mlflow.artifacts mlflow.pyfunc "
+    "mlflow.store.tracking.sqlalchemy_store"
+)
+FOLDER = Path(__file__).parent
 TIMED_OUT = -signal.SIGALRM
 
 
-@cache
-def waiting_process() -> subprocess.Popen[str]:
-    """One of every process of the tests, from its first command on; it does one at a time."""
+def start(inside: Sequence[str] = ()) -> subprocess.Popen[str]:
+    """A process that waits for commands, one at a time, until nobody can send any more.
+
+    Args:
+        inside: begin of a command line that runs the rest of it, as that of a `SmallDisk` does.
+    """
     return subprocess.Popen(
-        [sys.executable, "-m", "warm_start"],
-        cwd=Path(__file__).parent,
+        [*inside, sys.executable, "-m", "warm_start"],
+        cwd=FOLDER,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
 
 
+@cache
+def waiting_process() -> subprocess.Popen[str]:
+    """One of every process of the tests, from its first command on."""
+    return start()
+
+
 def kedro(
-    arguments: Sequence[str], cwd: Path, env: Mapping[str, str], timeout: float
+    arguments: Sequence[str],
+    cwd: Path,
+    env: Mapping[str, str],
+    timeout: float,
+    process: subprocess.Popen[str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """A command to its end, and what it said.
+    """A command to its end, and what it said; by another waiting process than that of the tests.
 
     Raises:
         subprocess.TimeoutExpired: it took longer than that many seconds, and was ended.
     """
-    process = waiting_process()
+    process = process or waiting_process()
     with tempfile.TemporaryDirectory() as folder:
         said = [Path(folder) / name for name in ("output", "errors")]
         command = {"arguments": arguments, "cwd": str(cwd), "env": dict(env)}
@@ -111,5 +131,9 @@ if __name__ == "__main__":
     for package in PACKAGES.split():
         import_module(package)
     know_modules()
+    gc.collect()
+    gc.freeze()  # a fork that looks for garbage in it and frees it takes a second more
+    for package in FREED.split():
+        import_module(package)
     if command := wait_for_commands():
         become(command)

@@ -21,8 +21,8 @@ ALL = ("base", "ets", "direct", "recursive", "local_catboost", "ridge")
 FAST = ("base", "direct")
 
 
-def plan_of(stores=8, origins=2, candidates=ALL, **changes):
-    settings = AuditSettings(stores=stores, origins=origins, max_iterations=3)
+def plan_of(stores=8, origins=2, candidates=ALL, max_iterations=3, **changes):
+    settings = AuditSettings(stores=stores, origins=origins, max_iterations=max_iterations)
     given = {"horizon": HORIZON, "min_samples": 65, "seed": 7} | changes
     return audit.AuditPlan(settings, small_settings(candidates=candidates), **given)
 
@@ -34,7 +34,10 @@ def many():
 
 @pytest.fixture(scope="module")
 def table(made):
-    return audit.audit(made.series, plan_of())
+    """Of every store, with models of as many rounds as in a run of `small_settings`."""
+    plan = plan_of(max_iterations=8)
+    assert plan.models() == small_settings(candidates=ALL)
+    return audit.audit(made.series, plan)
 
 
 def test_audit_lists_every_feature_candidate_choice_and_bound(made, table):
@@ -53,9 +56,13 @@ def test_audit_lists_every_feature_candidate_choice_and_bound(made, table):
     assert set(table[c.ORIGIN]) == expected
     assert set(table["futures"]) == {5}
     assert (table["values"] > 0).all()
+    at_both = {*ALL, "blend", "window_average", "dust floor"}
+    for origin in expected:
+        assert at_both <= set(table.loc[table[c.ORIGIN] == origin, "name"])
 
 
 def test_honest_code_has_no_leak(table):
+    """No feature, forecast, weight, size or interval reads the future."""
     assert not table["changed"].any()
     assert set(table["changed_by"]) == {""}
     audit.refuse_leaks(table, "leak_audit.csv")

@@ -104,14 +104,7 @@ def test_no_closed_form_reads_the_future(made, origin):
     assert leakage.future_perturbation(leakage.closed_forms(28), made.series, origin) == []
 
 
-@pytest.mark.parametrize("window", [-1, -2])
-def test_no_forecast_weight_size_or_interval_reads_the_future(made, window):
-    build = leakage.forecasts(14, small_settings(), CROSSING, seed=7)
-    origin = len(made.series.dates) - 1 + 14 * window
-    candidates = {"base", "ets", "direct", "recursive", "local_catboost", "ridge"}
-    names = {*candidates, "blend", "window_average", "dust floor"}
-    assert names <= build(made.series, origin).keys()
-    assert leakage.future_perturbation(build, made.series, origin) == []
+# that no forecast, weight, size or interval does is in test_audit: of the same stores, once
 
 
 def test_audit_names_shared_choices_made_on_stores_that_qualify_later(made, monkeypatch):
