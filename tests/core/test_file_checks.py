@@ -16,6 +16,7 @@ from lifemiles_forecasting.core import file_checks
 from lifemiles_forecasting.core import transactions as t
 from lifemiles_forecasting.core.config import DataSettings
 from lifemiles_forecasting.core.errors import InputError
+from lifemiles_forecasting.core.notices import Notice
 
 COLUMNS = {
     "process_date": ("Process Date",),
@@ -192,14 +193,16 @@ def slow_pairs(drawn: list[tuple]) -> dict[tuple[str, str], tuple[int, int]]:
         max_size=30,
     )
 )
-def test_repeated_days_match_plain_dictionaries(drawn):
+def test_alike_files_match_plain_dictionaries(drawn):
     names = ["file", "store_code", "date", "amount", "activity_id", "flaw"]
     rows = pd.DataFrame(drawn, columns=names).assign(partner_code="P")
     table = ibis.memtable(rows).cast({"activity_id": "string"})
-    found = file_checks.repeated_days(table).to_pandas()
-    pairs = zip(found["file"], found["again"], strict=True)
-    counts = zip(found["shared"], found["equal"], strict=True)
-    assert dict(zip(pairs, counts, strict=True)) == slow_pairs(drawn)
+    for fewest in (1, 2):
+        found = file_checks.alike_files(table, lambda kept: kept, fewest).to_pandas()
+        pairs = zip(found["file"], found["again"], strict=True)
+        counts = zip(found["shared"], found["equal"], strict=True)
+        slow = {pair: n for pair, n in slow_pairs(drawn).items() if n[1] >= fewest}
+        assert dict(zip(pairs, counts, strict=True)) == slow
 
 
 def repeated(equal: int, other: int) -> None:
@@ -212,7 +215,7 @@ def repeated(equal: int, other: int) -> None:
     rows = pd.DataFrame(days).assign(partner_code="P", store_code="1", activity_id="", flaw=0)
     table = ibis.memtable(rows)
     table = table.mutate(activity_id=table.activity_id.nullif(""))
-    file_checks.check_repeats(table, DataSettings(columns=COLUMNS))
+    file_checks.check_repeats(table, DataSettings(columns=COLUMNS), lambda kept: kept)
 
 
 def test_input_error_when_two_files_hold_the_same_sales():
@@ -239,7 +242,41 @@ def test_no_error_for_store_days_that_are_equal_by_chance():
         (["45.900"] * 20 + ["0.900"], ".", None),
         (["45.900"] * 20 + ["1234.900"], ".", None),
         (["45.900"] * 20, ",", None),
+        (["45.900"] * 20 + ["1.234.500"], ".", "1.234.500"),
+        (["45.900"] * 20 + ["1.234.50"], ".", None),
     ],
 )
 def test_amounts_whose_decimal_sign_may_part_thousands(texts, decimal, expected):
     assert file_checks.doubtful_amount(texts, decimal) == expected
+
+
+DOUBTED = ["45.900"] * 20
+
+
+def doubtful(target="billings", **first):
+    return file_checks.doubtful_files([("a.csv", first)], DataSettings(columns=COLUMNS), target)
+
+
+def test_every_column_that_amounts_come_from_may_be_in_doubt():
+    assert doubtful(miles=DOUBTED, mile_price=["1.2"] * 20) == {"a.csv": "45.900"}
+    assert doubtful(billings=[*DOUBTED, ""]) == {"a.csv": "45.900"}
+    assert doubtful(billings=["1.5", " "] * 20, miles=DOUBTED) == {"a.csv": "45.900"}
+    assert doubtful(billings=["1.5"] * 20, miles=DOUBTED) == {}, "billings are there in every row"
+    assert doubtful("miles", miles=DOUBTED, billings=["1.5"]) == {"a.csv": "45.900"}
+
+
+def test_input_error_where_the_decimal_sign_does_part_thousands():
+    message = (
+        r"found amounts such as 1\.234\.500 in a\.csv, where '\.' parts thousands; expected a "
+        r"decimal sign.*Set data_processing\.thousands to '\.' and data_processing\.decimal to ','"
+    )
+    with pytest.raises(InputError, match=message):
+        doubtful(billings=[*DOUBTED, "1.234.500"])
+
+
+def test_files_in_doubt_are_one_warning():
+    (notice,) = file_checks.notices([f"{k}.csv" for k in range(9)])
+    assert notice == Notice(
+        "0.csv, 1.csv, 2.csv, 3.csv, 4.csv, ...", "files", "doubtful_amounts", 0
+    )
+    assert file_checks.notices([]) == []

@@ -17,7 +17,9 @@ NONE_LOST = {"without_usable_rows": {"stores": 0, "first": []}}
 
 
 def stores_of(*ids):
-    return pd.DataFrame({"store_id": pd.Series(ids, dtype="str")})
+    table = pd.DataFrame({"store_id": pd.Series(ids, dtype="str")})
+    table[["partner_code", "store_code"]] = table["store_id"].str.split("_", expand=True)
+    return table
 
 
 def lost_of(rows, rejected, stores):
@@ -52,6 +54,12 @@ def test_store_in_two_forms_of_unicode_is_told():
     (notice,) = store_codes.notices(stores, NONE_LOST)
     assert notice == Notice(f"{nfc}, {nfd}", STAGE, TWO_FORMS, 2)
     assert store_codes.notices(stores_of("Cafe_Penon", nfc), NONE_LOST) == []
+
+
+def test_stores_that_case_or_leading_zeros_tell_apart_are_told():
+    """As a spreadsheet and people write them."""
+    stores = stores_of("0101_0007", "101_7", "MODA_1", "moda_1", "P_0", "P_10", "P_100", "P_01x")
+    assert store_codes.in_two_forms(stores) == ["0101_0007", "101_7", "MODA_1", "moda_1"]
 
 
 def test_many_stores_are_one_warning_that_names_the_first():

@@ -226,8 +226,11 @@ def test_rows_after_as_of_are_set_apart_whatever_else_is_wrong(engine):
 
 
 def test_codes_are_text_without_outer_white_space(engine):
-    found = classify(engine, [{"partner_code": " 007\t", "store_code": "0 1", "billings": "1"}])
-    assert found[["partner_code", "store_code"]].to_numpy().tolist() == [["007", "0 1"]]
+    written = [(" 007\t", "0 1"), ("007\n", "\r0 1\x0c"), ("007", "0 1\x0b"), ("NULL\n", "\n")]
+    rows = [{"partner_code": p, "store_code": s, "billings": "1"} for p, s in written]
+    found = classify(engine, rows)[["partner_code", "store_code"]]
+    assert found[:3].to_numpy().tolist() == [["007", "0 1"]] * 3
+    assert found[3:].isna().all(axis=None)
 
 
 def test_names_are_found_without_case_accents_and_spaces():

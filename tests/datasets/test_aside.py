@@ -96,8 +96,23 @@ def test_a_kill_leaves_what_was_there_and_the_rest_is_cleared(tmp_path):
     assert path.read_text() == "before"
     (part,) = (file for file in tmp_path.iterdir() if file != path)
     assert part.name.endswith(PART)
+    theirs = tmp_path / ".export_2024.csv.part"  # somebody else is bringing a file in
+    theirs.touch()
     assert clear_parts(tmp_path) == [part]
-    assert list(tmp_path.iterdir()) == [path]
+    assert sorted(tmp_path.iterdir()) == [theirs, path]
+
+
+def test_link_stays_a_link_and_permissions_stay(tmp_path):
+    (tmp_path / "public").mkdir()
+    file, link = tmp_path / "public" / "report.html", tmp_path / "report.html"
+    file.write_text("before")
+    file.chmod(0o600)
+    link.symlink_to(file)
+    with fsspec.filesystem("file").open(str(link), "w") as sink:
+        sink.write("after")
+    assert link.is_symlink()
+    assert file.read_text() == "after"
+    assert file.stat().st_mode & 0o777 == 0o600
 
 
 def test_reading_appending_and_other_folders_are_as_ever(tmp_path):

@@ -20,7 +20,7 @@ def test_country_forges_no_log_line(monkeypatch, caplog):
     monkeypatch.setattr(edges, "notices", lambda _: [Notice("late", "panel", "known", 1)])
     monkeypatch.setattr(event_days, "notices", lambda *_: [])
     monkeypatch.setattr(store_codes, "notices", lambda *_: [])
-    study = SimpleNamespace(calendar=calendar, series=series, horizon=28)
+    study = SimpleNamespace(calendar=calendar, series=series, horizon=28, kept=None)
     with caplog.at_level(logging.WARNING):
         told = {"not_read": ["2024/"]}
         table = nodes.collect_warnings(study, None, None, None, None, told)

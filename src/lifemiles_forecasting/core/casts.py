@@ -90,6 +90,13 @@ def beyond_ascii(text: ir.StringValue) -> ir.BooleanValue:
     return _matches(text, BEYOND_ASCII)
 
 
+def may_have_outer_white(text: ir.StringValue) -> ir.BooleanValue:
+    """Whether a text may begin or end with white space; true of all beyond ASCII."""
+    if _engine(text) == "duckdb":
+        return (text.left(1) < "!") | (text.right(1) < "!") | beyond_ascii(text)
+    return _matches(text, OUTER) | beyond_ascii(text)
+
+
 def bare(text: ir.StringValue) -> ir.StringValue:
     """Text without outer white space of any script, byte-order marks and the like."""
     import ibis

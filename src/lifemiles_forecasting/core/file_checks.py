@@ -16,7 +16,8 @@ from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.amount_forms import advice
 from lifemiles_forecasting.core.config import DataSettings
 from lifemiles_forecasting.core.errors import InputError
-from lifemiles_forecasting.core.names import heading
+from lifemiles_forecasting.core.names import first_few, heading
+from lifemiles_forecasting.core.notices import Notice
 from lifemiles_forecasting.core.transactions import (
     ACTIVITY,
     BAD_DATE,
@@ -31,8 +32,12 @@ from lifemiles_forecasting.core.transactions import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import ibis.expr.types as ir
     import pandas as pd
+
+    Step = Callable[[ir.Table], ir.Table]
 
 # reasons that a whole file has when it is of another form than a setting says
 FORMS = {WRONG_ENCODING: "encoding", BAD_DATE: "date_order"}
@@ -54,11 +59,13 @@ QUOTED = re.compile(
     "([0-9]{4}[/.-][0-9]{1,2}[/.-][0-9]{1,2}|[0-9]{1,2}[/.-][0-9]{1,2}[/.-]([0-9]{4}|[0-9]{2}))"
     "([ T][0-9:., APMapm]*)?"
 )
+DOUBTFUL = "doubtful_amounts"  # code of a warning
 AMOUNTS = {"billings": ("billings", "miles", "mile_price")}  # columns of a target, if not its own
 LOOKED_AT = 1_000  # rows of a file that cannot be read
 MOST = 0.5  # share of a file's rows
 FEWEST_ROWS = 10  # with fewer, one odd row would be a large share of a file
 FEWEST_DAYS = 10  # equal store-days in two files; fewer may be chance
+DAY = [c.PARTNER_CODE, c.STORE_CODE, c.DATE]
 FEWEST_AMOUNTS = 20  # with a decimal sign; the form of fewer may be chance
 OTHER_ORDER = {"dmy": "mdy", "mdy": "dmy"}
 LAST_MONTH = 12
@@ -71,15 +78,64 @@ def doubtful_amount(texts: Sequence[str], decimal: str) -> str | None:
         texts: amounts of one file as they are written.
         decimal: the configured sign.
 
+    Returns:
+        The first of those with most signs: one with two leaves no doubt.
+
     >>> doubtful_amount(["45.900", "1.200"] * 10, ".")
     '45.900'
+    >>> doubtful_amount(["45.900", "1.200.000"] * 10, ".")
+    '1.200.000'
     >>> doubtful_amount(["45.900", "0.200"] * 10, ".")
     """
-    grouped = re.compile(rf"\s*[+-]?[1-9]\d{{0,2}}\{decimal}\d{{3}}\s*")
+    grouped = re.compile(rf"\s*[+-]?[1-9]\d{{0,2}}(\{decimal}\d{{3}})+\s*")
     signed = [text for text in texts if decimal in text]
     if len(signed) < FEWEST_AMOUNTS or not all(map(grouped.fullmatch, signed)):
         return None
-    return signed[0].strip()
+    return max(signed, key=lambda text: text.count(decimal)).strip()
+
+
+def doubtful_files(
+    files: Iterable[tuple[str, Mapping[str, Sequence[str]]]], settings: DataSettings, target: str
+) -> dict[str, str]:
+    """The files whose decimal sign may be one that parts thousands, each with an amount.
+
+    Args:
+        files: name, and texts of the first rows by canonical name of the column.
+        settings: `decimal`.
+        target: whose columns are looked at.
+
+    Raises:
+        InputError: the sign does part thousands, as an amount with two of them shows.
+    """
+    doubtful = {}
+    for name, first in files:
+        told = (doubtful_amount(texts, settings.decimal) for texts in _told(first, target))
+        found = [amount for amount in told if amount is not None]
+        if found:
+            doubtful[name] = max(found, key=lambda text: text.count(settings.decimal))
+    for name, amount in doubtful.items():
+        if amount.count(settings.decimal) > 1:
+            mark, other = settings.decimal, {".": ",", ",": "."}[settings.decimal]
+            raise InputError(
+                f"amounts such as {amount} in {name}, where {mark!r} parts thousands",
+                f"a decimal sign, as data_processing.decimal says of {mark!r}",
+                f"Set data_processing.thousands to {mark!r} and data_processing.decimal to "
+                f"{other!r}.",
+            )
+    return doubtful
+
+
+def _told(first: Mapping[str, Sequence[str]], target: str) -> list[Sequence[str]]:
+    """The texts of each column that a target's amounts come from."""
+    own = first.get(target)
+    if own is not None and all(text.strip() for text in own):
+        return [own]
+    return [first[name] for name in AMOUNTS.get(target, (target,)) if name in first]
+
+
+def notices(doubtful: Sequence[str]) -> list[Notice]:
+    """A warning of the files whose amounts are in doubt; whom it concerns nobody knows."""
+    return [Notice(first_few(doubtful), "files", DOUBTFUL, 0)] if doubtful else []
 
 
 def check_forms(
@@ -222,46 +278,51 @@ def check_date_order(rows: ir.Table, quarantine: pd.DataFrame, settings: DataSet
             )
 
 
-def repeated_days(rows: ir.Table) -> ir.Table:
-    """Pairs of files and how many store-days they share: `file, again, shared, equal`.
+def alike_files(rows: ir.Table, keep: Step, fewest: int = FEWEST_DAYS) -> ir.Table:
+    """Pairs of files with so many equal store-days: `file, again, equal, shared`.
 
-    A store-day is equal when its rows have the same number, sum, smallest and largest amount. Rows
-    with an activity number do not count: their copies are found one by one.
+    A store-day is equal when its rows have the same number, sum, smallest and largest amount; what
+    both files have of it at all is shared. Rows with an activity number do not count: their copies
+    are found one by one.
 
     Args:
         rows: `file, partner_code, store_code, date, amount, activity_id, flaw`.
+        keep: materialises an expression, so that it is computed once.
+        fewest: equal days of a pair; all pairs of many small files would be too many to look at.
     """
     bare = rows.filter(rows[FLAW] == USABLE, rows[ACTIVITY].isnull())
-    key = [c.PARTNER_CODE, c.STORE_CODE, c.DATE]
     amount = bare[VALUE]
-    days = bare.group_by([c.FILE, *key]).aggregate(
-        rows=bare.count(), total=amount.sum(), smallest=amount.min(), largest=amount.max()
-    )
+    sums = {"total": amount.sum(), "smallest": amount.min(), "largest": amount.max()}
+    days = keep(bare.group_by([c.FILE, *DAY]).aggregate(rows=bare.count(), **sums))
+    equal = _pairs(days, [*DAY, "rows", *sums], "equal")
+    equal = keep(equal.filter(equal.equal >= fewest))
+    theirs = days[c.FILE].isin(equal[c.FILE]) | days[c.FILE].isin(equal["again"])
+    shared = _pairs(days.filter(theirs), DAY, "shared")
+    return equal.inner_join(shared, [c.FILE, "again"])
+
+
+def _pairs(days: ir.Table, key: Sequence[str], count: str) -> ir.Table:
+    """`file, again` and how many of their days are the same in the columns of a key."""
     others = days.view()
-    same_day = [days[name] == others[name] for name in key]
-    pairs = days.join(others, [*same_day, days[c.FILE] < others[c.FILE]]).select(
-        days[c.FILE],
-        again=others[c.FILE],
-        same=(days["rows"] == others["rows"])
-        & (days.total == others.total)
-        & (days.smallest == others.smallest)
-        & (days.largest == others.largest),
-    )
-    return pairs.group_by([c.FILE, "again"]).aggregate(shared=pairs.count(), equal=pairs.same.sum())
+    same = [days[name] == others[name] for name in key]
+    both = days.join(others, [*same, days[c.FILE] < others[c.FILE]])
+    pairs = both.select(days[c.FILE], again=others[c.FILE])
+    return pairs.group_by([c.FILE, "again"]).aggregate(**{count: pairs.count()})
 
 
-def check_repeats(rows: ir.Table, settings: DataSettings) -> None:
+def check_repeats(rows: ir.Table, settings: DataSettings, keep: Step) -> None:
     """Stop when two files hold the same sales and no activity number tells which are copies.
 
     Args:
-        rows: see `repeated_days`.
+        rows: see `alike_files`.
         settings: names of the column of activity numbers.
+        keep: see `alike_files`.
 
     Raises:
         InputError: most store-days that two files share are equal, and that is no chance.
     """
-    pairs = repeated_days(rows)
-    alike = pairs.filter(pairs.equal >= FEWEST_DAYS, pairs.equal > MOST * pairs.shared)
+    pairs = alike_files(rows, keep)
+    alike = keep(pairs.filter(pairs.equal > MOST * pairs.shared))
     for pair in alike.order_by([c.FILE, "again"]).limit(1).to_pandas().itertuples():
         activity = settings.columns.get(ACTIVITY, (ACTIVITY,))[0]
         raise InputError(

@@ -42,13 +42,19 @@ def without_rows(flawed: pd.DataFrame, stores: pd.DataFrame) -> list[str]:
 
 
 def in_two_forms(stores: pd.DataFrame) -> list[str]:
-    """`store_id` of the stores that only the form of Unicode tells from another one, in order.
+    """`store_id` of the stores that only the form of their codes tells from another, in order.
 
     An accent is a character with its letter (NFC) or one of its own behind it (NFD); both look the
-    same. The rows of such a store are divided between two.
+    same. Spreadsheets make 7 of 0007, and people mix upper and lower case. The rows of such a
+    store are divided between two.
     """
-    ids = stores[c.STORE_ID]
-    return ids[ids.str.normalize("NFC").duplicated(keep=False)].tolist()
+    form = _form(stores[c.PARTNER_CODE]) + "_" + _form(stores[c.STORE_CODE])
+    return stores.loc[form.duplicated(keep=False), c.STORE_ID].tolist()
+
+
+def _form(codes: pd.Series) -> pd.Series:
+    """Codes without case and leading zeros, in one form of Unicode."""
+    return codes.str.normalize("NFC").str.casefold().str.replace("^0+(?=.)", "", regex=True)
 
 
 def notices(stores: pd.DataFrame, row_balance: Mapping[str, Any]) -> list[Notice]:

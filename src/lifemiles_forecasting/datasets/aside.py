@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import io
 import os
+import re
+import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,20 +18,23 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 PART = ".part"  # how the names of unfinished files end
+OURS = re.compile(r"\..+\.[0-9]+\.part")  # others may bring files in under such a name, too
 
 
 class AsideFile(io.BufferedWriter):
     """A file that takes the place of another one when it is closed, unless writing it failed.
 
     Args:
-        path: where it belongs.
+        path: where it belongs. A link stays one, and a file that is there keeps its permissions.
     """
 
     def __init__(self, path: str) -> None:
-        self._path = Path(path)
+        self._path = Path(path).resolve()
         self._part = self._path.with_name(f".{self._path.name[:200]}.{os.getpid()}{PART}")
         self.failed = False
         super().__init__(io.FileIO(self._part, "w"))
+        with suppress(FileNotFoundError):
+            os.fchmod(self.fileno(), stat.S_IMODE(self._path.stat().st_mode))
 
     def close(self) -> None:
         """Put the file in place, or take it away where writing it failed."""
@@ -95,7 +100,8 @@ def clear_parts(folder: Path) -> list[Path]:
     Returns:
         What was removed.
     """
-    parts = sorted(path for path in folder.rglob(f".*{PART}") if path.is_file())
+    found = folder.rglob(f".*{PART}")
+    parts = sorted(path for path in found if OURS.fullmatch(path.name) and path.is_file())
     for part in parts:
         part.unlink(missing_ok=True)
     return parts

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from lifemiles_forecasting.core.config import DataSettings, parse
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import ibis.expr.types as ir
     import pandas as pd
 
@@ -32,7 +34,8 @@ EDGES = {
     "are days without a sale. Add the files that are missing, correct dates that are wrong, or end "
     "before these days with as_of.",
     "days_without_any_row": "%s: no store has a row on these days, %s stores have some before. If "
-    "those are dated wrongly, correct them, or leave them out with data_processing.date_floor.",
+    "those are dated wrongly, correct them, or leave them out with data_processing.date_floor; if "
+    "the rows after these days are, end before them with as_of.",
 }
 LATE_AS_OF = (
     "as_of=%s is after the last day of the data, %s: it changes nothing, and forecasts begin after "
@@ -58,10 +61,11 @@ def read_transactions(
     """Typed rows of all transactions, and those that are not usable beside the others.
 
     Raises:
-        InputError: a file cannot be read, or has not the columns that the target needs.
+        InputError: a file cannot be read, has not the columns that the target needs, or its
+            amounts have marks of thousands where the decimal sign is expected.
     """
     from lifemiles_forecasting.core import unread
-    from lifemiles_forecasting.core.file_checks import doubtful_amount
+    from lifemiles_forecasting.core.file_checks import doubtful_files
     from lifemiles_forecasting.core.headers import resolve_columns
     from lifemiles_forecasting.core.names import printable
     from lifemiles_forecasting.core.transactions import classify, settle
@@ -77,10 +81,13 @@ def read_transactions(
     )
     for notice in unread.notices(reading.not_read):
         logger.warning(NOT_READ, printable(notice.subject))
-    for file in reading.files:
-        if amount := doubtful_amount(file.first.get(target, []), settings.decimal):
-            logger.warning(DOUBTFUL, file.name, amount, settings.decimal)
+    for name, amount in doubtful_files(_first_texts(reading), settings, target).items():
+        logger.warning(DOUBTFUL, name, amount, settings.decimal)
     return reading, settle(reading.rows, reading.keep, reading.parts)
+
+
+def _first_texts(reading: Reading) -> list[tuple[str, Mapping[str, list[str]]]]:
+    return [(file.name, file.first) for file in reading.files]
 
 
 def quarantine_rows(
@@ -121,7 +128,7 @@ def trust_rows(  # noqa: PLR0913, PLR0917 - every run-time parameter is an input
     days = transactions.fetch(exact_days(transactions.rows, rejected), finished_days)
     check_balance(row_counts, quarantine, int(days[TRANSACTIONS].sum().execute()))
     check_store_ids(days)
-    check_repeats(transactions.rows, settings)
+    check_repeats(transactions.rows, settings, transactions.keep)
     return days
 
 
@@ -145,18 +152,20 @@ def build_panel(
     return daily_panel(store_days).to_pandas(), stores.to_pandas()
 
 
-def balance_rows(
+def balance_rows(  # noqa: PLR0913, PLR0917 - every table that is counted is an input of its own
     transactions: Reading,
     rejected: ir.Table,
     row_counts: list[dict[str, Any]],
     quarantine: pd.DataFrame,
     panel: pd.DataFrame,
     stores: pd.DataFrame,
+    data_processing: dict[str, Any],
     **asked: Any,
 ) -> dict[str, Any]:
     """What became of the raw rows, for the log and the report, and what was asked of them."""
     from lifemiles_forecasting.core import edges
     from lifemiles_forecasting.core.balance import ends_before, row_balance
+    from lifemiles_forecasting.core.file_checks import doubtful_files
     from lifemiles_forecasting.core.store_codes import flawed_codes
 
     flawed = flawed_codes(transactions.rows, rejected).to_pandas()
@@ -174,4 +183,6 @@ def balance_rows(
         logger.warning(EDGES[notice.warning], notice.subject, notice.stores)
     if ends_before(balance, asked["as_of"]):
         logger.warning(LATE_AS_OF, asked["as_of"], balance["last_date"])
-    return balance | asked
+    settings = parse(DataSettings, data_processing)
+    doubtful = doubtful_files(_first_texts(transactions), settings, asked["target"])
+    return balance | {"doubtful_amounts": list(doubtful)} | asked

@@ -64,6 +64,7 @@ def create_pipeline(job: str = "", **_: Any) -> Pipeline:
                 {
                     **{name: name for name in BALANCED},
                     "rejected": "rejected_rows",
+                    "data_processing": settings,
                     **{name: f"params:{name}" for name in ASKED},
                 },
                 "row_balance",

@@ -66,7 +66,14 @@ def score_stores(  # noqa: PLR0913 - every run-time parameter is an input of its
     row_balance: dict[str, Any],
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """The next days of the stores, once for each file format, and what was noticed on the way."""
-    from lifemiles_forecasting.core import edges, notices, scoring, store_codes, unread
+    from lifemiles_forecasting.core import (
+        edges,
+        file_checks,
+        notices,
+        scoring,
+        store_codes,
+        unread,
+    )
     from lifemiles_forecasting.core.series import Series
 
     plan = None if events is None else planned_events
@@ -77,7 +84,11 @@ def score_stores(  # noqa: PLR0913 - every run-time parameter is an input of its
         *scoring.notices(chosen_model.fleet, newer, plan, table),
     ]
     _log(found)
-    before = [*unread.notices(row_balance["not_read"]), *edges.notices(panel)]  # told when found
+    files = [
+        *unread.notices(row_balance["not_read"]),
+        *file_checks.notices(row_balance["doubtful_amounts"]),
+    ]
+    before = [*files, *edges.notices(panel)]  # told when they were found
     return table, table, notices.to_frame([*before, *found])
 
 

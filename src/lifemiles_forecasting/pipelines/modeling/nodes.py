@@ -93,6 +93,7 @@ def collect_warnings(
         backtest,
         edges,
         event_days,
+        file_checks,
         notices,
         retraining,
         store_codes,
@@ -109,8 +110,9 @@ def collect_warnings(
     for notice in found:
         logger.warning("%s", notices.in_words(notice))
     not_read = row_balance.get("not_read", [])  # balances of earlier versions do not have it
-    before = [*unread.notices(not_read), *edges.notices(panel)]  # told when they were found
-    return notices.to_frame([*before, *found])
+    doubtful = row_balance.get("doubtful_amounts", [])
+    before = [*unread.notices(not_read), *file_checks.notices(doubtful), *edges.notices(panel)]
+    return notices.to_frame([*before, *found])  # the former were told when they were found
 
 
 def run_backtest(study: Study) -> tuple[Backtest, pd.DataFrame, pd.DataFrame]:
