@@ -136,7 +136,7 @@ TEXTS = {
     "stage_panel": "panel",
     "stage_files": "files",
     "warning_not_read": "lies beside the files of transactions and was not read",
-    "warning_doubtful_amounts": "perhaps 1,000 times too small: its decimal sign may part thousands",
+    "warning_doubtful_amounts": "1,000 times too small? Its decimal signs may part thousands",
     "warning_few_stores_at_the_end": "only so many stores have rows on these last days",
     "warning_days_without_any_row": "no rows on these days; so many stores have some before",
     "warning_stores_without_usable_rows": "no usable row: stores that are in the quarantine alone",
