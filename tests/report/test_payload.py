@@ -16,6 +16,7 @@ from lifemiles_forecasting.core.quality import store_metrics
 from lifemiles_forecasting.core.synthetic_run import synthetic_run
 from lifemiles_forecasting.report.days import Days
 from lifemiles_forecasting.report.payload import (
+    FACTS,
     HISTORY_DAYS,
     cells_payload,
     flat,
@@ -97,6 +98,17 @@ def test_cells_are_the_sums_of_their_stores():
         missed = (tested[c.Y_HAT] - tested[c.Y]).abs().groupby(tested[c.DATE]).sum()
         assert cell["missed"] == pytest.approx(missed.tolist(), rel=1e-4)
         assert cell["tested"] == tested[c.STORE_ID].nunique()
+
+
+def test_a_country_is_one_whatever_its_spelling():
+    frames = synthetic_run(20)
+    first = frames.stores[c.COUNTRY].eq("Colombia").idxmax()
+    country = frames.stores[c.COUNTRY].where(frames.stores.index != first, "COLOMBIA")
+    spelt = replace(frames, stores=frames.stores.assign(**{c.COUNTRY: country}))
+    days, ids = Days.of(spelt), frames.stores[c.STORE_ID].tolist()
+    assert cells_payload(days) == cells_payload(Days.of(frames))
+    rows = store_rows(store_metrics(spelt, SETTINGS), days, ids)
+    assert {row[FACTS.index(c.COUNTRY)] for row in rows} == {"Colombia", "Estados Unidos"}
 
 
 @pytest.mark.parametrize(("horizon", "weeks"), [(28, 4), (10, 2), (7, 1), (3, 1)])

@@ -18,7 +18,7 @@ import pandas as pd
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.intervals import NAMES
 from lifemiles_forecasting.core.quality import RunFrames
-from lifemiles_forecasting.core.totals import EVERY, totals
+from lifemiles_forecasting.core.totals import totals
 from lifemiles_forecasting.report.days import Days, wide
 
 HISTORY_DAYS = 365
@@ -127,7 +127,7 @@ def cells_payload(days: Days) -> dict[str, Any]:
     """
     stores = days.stores
     history = days.history[:, -HISTORY_DAYS:]
-    keys = [stores[c.PARTNER_CODE].astype(str), stores[c.COUNTRY].fillna(EVERY).astype(str)]
+    keys = [stores[c.PARTNER_CODE].astype(str), stores[c.COUNTRY]]
     missed = np.abs(days.tested - days.actual)
     cells = []
     for (partner, country), index in stores.groupby(keys, sort=True).groups.items():
