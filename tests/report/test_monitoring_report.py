@@ -11,6 +11,7 @@ import pytest
 
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.drift import TOO_FEW, find_drift
+from lifemiles_forecasting.core.intervals import NAMES
 from lifemiles_forecasting.core.monitoring import (
     Actuals,
     accuracy_table,
@@ -150,6 +151,27 @@ def test_chart_holds_the_totals(content, page):
     real = next(trace for trace in figure["data"] if trace["name"] == "Real")
     assert real["y"] == content.totals[c.Y].round(2).tolist()
     assert len(figure["data"]) == 6  # two bands of two lines each, forecast and actual
+
+
+def axis_labels(chart, axis):
+    """The labels of a chart's axis in a browser."""
+    return chart.locator(f".{axis}tick text").all_text_contents()
+
+
+def test_axes_are_written_as_people_read_them(content, browser, tmp_path):
+    """A milliard is no billón, and two days are two days."""
+    totals = content.totals.head(2)
+    totals = totals.assign(**dict.fromkeys((c.Y, c.FORECAST, *NAMES), 2e9))
+    path = tmp_path / "monitoring.html"
+    path.write_text(render_monitoring(replace(content, totals=totals), "es"), encoding="utf-8")
+    page = browser.new_page()
+    page.goto(path.as_uri())
+    chart = page.locator("#chart-total")
+    chart.locator(".xtick").first.wait_for()
+    days = totals[c.DATE].dt.strftime("%d/%m/%y").tolist()
+    assert axis_labels(chart, "x") == days
+    assert "2.000.000.000" in axis_labels(chart, "y")
+    page.close()
 
 
 def test_hostile_names_stay_text(content):

@@ -72,7 +72,7 @@ def total_figure(totals: pd.DataFrame, language: str, target: str) -> go.Figure:
     theme.styled(figure, "", texts, height=420)
     figure.update_layout(legend={"y": -0.1, "yanchor": "top"}, margin={"t": 28})
     figure.update_yaxes(title=texts[f"target_{target}"], rangemode="tozero")
-    return figure.update_xaxes(tickformat=texts["tick_format"], nticks=6, tickangle=0)
+    return theme.dated(figure, texts).update_xaxes(tickangle=0)
 
 
 def render_monitoring(content: MonitoringContent, language: str) -> str:
