@@ -201,6 +201,16 @@ def test_nothing_has_drifted_and_too_much(content, monkeypatch):
     assert "Se muestran 1 de 4" in page.text
 
 
+def test_only_the_stores_that_are_asked_for_are_labelled(content):
+    stores = content.stores.assign(**{c.CITY: None})
+    asked = pd.Series([*stores[c.STORE_ID][[4, 5]], "gone"])
+    assert monitoring.labels(stores, asked) == dict(
+        zip(asked[:2], ["Tienda 0004", "Tienda 0005"], strict=True)
+    )
+    assert monitoring.labels(content.stores, asked)[asked[0]] == "Tienda 0004 · Centro"
+    assert monitoring.labels(stores, asked[2:]) == {}
+
+
 def test_what_was_not_read_is_told(content, page):
     assert "max_runs" not in Page(page).text
     assert "a cargo" not in Page(page).text

@@ -129,10 +129,9 @@ def _tables(content: MonitoringContent, texts: Mapping[str, str]) -> dict[str, A
     partners = accuracy[accuracy[c.GROUP] == PARTNER]
     drifted = content.drift[content.drift["drifted"]]
     shown = drifted.head(MAX_STORES)
-    names = content.stores.set_index(c.STORE_ID)[list(_LABEL)].fillna("")
-    labels = names.agg(lambda row: " · ".join(filter(None, row)), axis=1)
+    named = labels(content.stores, shown[c.STORE_ID])
     rows = [
-        {**row, "label": labels.get(row[c.STORE_ID], ""), "why": _why(row, texts)}
+        {**row, "label": named.get(row[c.STORE_ID], ""), "why": _why(row, texts)}
         for row in shown.to_dict("records")
     ]
     return {
@@ -141,6 +140,21 @@ def _tables(content: MonitoringContent, texts: Mapping[str, str]) -> dict[str, A
         "n_partners": len(partners),
         "drifted": rows,
         "n_drifted": len(drifted),
+    }
+
+
+def labels(stores: pd.DataFrame, store_ids: pd.Series) -> dict[str, str]:
+    """Name and city of those stores that are known, by id.
+
+    Args:
+        stores: `columns.STORES`.
+        store_ids: of the stores to label, which are few beside all stores.
+    """
+    wanted = stores[stores[c.STORE_ID].isin(store_ids)]
+    names = wanted[list(_LABEL)].astype(object).fillna("").to_numpy()
+    return {
+        store: " · ".join(filter(None, row))
+        for store, row in zip(wanted[c.STORE_ID], names, strict=True)
     }
 
 
