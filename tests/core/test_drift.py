@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from lifemiles_forecasting.core import backtest, drift
 from lifemiles_forecasting.core import columns as c
+from lifemiles_forecasting.core import metrics as m
 from lifemiles_forecasting.core.base import fit_base
 from lifemiles_forecasting.core.errors import InputError
 from lifemiles_forecasting.core.intervals import Spread
@@ -168,6 +169,39 @@ def test_one_changed_store_is_named_and_the_others_are_not(judge, chain):
     assert line["retrain"]
     assert line["level_now"] == pytest.approx(3 * healthy.loc[store, "level_now"])
     assert line["level_before"] == pytest.approx(chain.y[7, -H - 56 : -H].mean())
+
+
+@pytest.fixture
+def ragged(chain):
+    """The forecasts of the period, some of whose days are missing for some stores."""
+    past = past_of(chain.until(len(chain.dates) - H))
+    rng = np.random.default_rng(2)
+    rare = past[c.STORE_ID].isin(chain.store_ids[::3])
+    return past[~rare | (rng.random(len(past)) < 0.7)]
+
+
+def test_measures_of_a_store_equal_plain_pandas(judge, chain, ragged):
+    table = judge(past=ragged)
+    y = pd.DataFrame(chain.y.T, chain.dates.astype("datetime64[ns]"), chain.store_ids)
+    for store, rows in ragged.groupby(c.STORE_ID):
+        sold = y.loc[rows[c.DATE], store].to_numpy()
+        away = rows[c.FORECAST].to_numpy() - sold
+        held = (rows["lower_80"] <= sold) & (sold <= rows["upper_80"])
+        line = table.loc[store]
+        assert (line["days"], line[c.PARTNER_CODE]) == (len(rows), rows[c.PARTNER_CODE].iloc[0])
+        assert line["wape"] == pytest.approx(100 * np.abs(away).sum() / sold.sum())
+        assert line["bias"] == pytest.approx(100 * away.sum() / sold.sum())
+        assert line["coverage_80"] == pytest.approx(100 * held.mean())
+        assert line["level_now"] == pytest.approx(sold.mean())
+        assert line["shift"] / line["error"] == pytest.approx(-away.mean() / np.abs(away).mean())
+
+
+def test_stores_are_measured_together(judge, ragged, monkeypatch):
+    """One by one they take seconds of a large programme."""
+    calls, wape = [], m.wape
+    monkeypatch.setattr(m, "wape", lambda *arguments: calls.append(1) or wape(*arguments))
+    judge(past=ragged)
+    assert len(calls) == ragged.groupby(c.STORE_ID).size().nunique() < 20
 
 
 def test_verdict_does_not_depend_on_the_unit_of_money(judge, chain, errors):

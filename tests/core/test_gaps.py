@@ -1,5 +1,7 @@
 """Holes in the data, against a plain walk over the days."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -110,6 +112,72 @@ def test_dormant_stores_come_with_their_silence():
         ["A_2", 79, 12.0],
         ["A_1", 80, 6.0],
     ]
+
+
+def usual(days):
+    """Gaps of a partner that are told, day by day; START, run."""
+    rows = [number for number, count in enumerate(days) if count > 0]
+    steps = [later - earlier for earlier, later in pairwise(rows)]
+    long = max(gaps.STORE_GAP, gaps.SELDOM * (np.median(steps) if steps else 1))
+    found = [((first - START).days, run) for first, run in walked(days, 1)]
+    in_long = {k for first, run in found if run >= long for k in range(first, first + run)}
+    closed = set()
+    for weekday in range(7):
+        judged = [k for k in range(rows[0], len(days)) if k % 7 == weekday and k not in in_long]
+        without = sum(days[k] == 0 for k in judged)
+        if len(judged) >= gaps.MIN_WEEKS and without > len(judged) - without:
+            closed.add(weekday)
+    return [
+        (START + pd.Timedelta(days=first), run)
+        for first, run in found
+        if run >= long or {k % 7 for k in range(first, first + run)} - closed
+    ]
+
+
+@settings(max_examples=60)
+@given(st.floats(0.02, 0.98), st.lists(st.booleans(), min_size=7, max_size=7), st.randoms())
+def test_gaps_of_a_partner_are_those_of_a_walk(busy, open_on, random):
+    days = [1, *(int(open_on[k % 7] and random.random() < busy) for k in range(1, 120))]
+    panel = panel_of({"A_1": days, "B_1": [1] * 120})
+    found = gaps.partner_gaps(panel, stores_of(panel))
+    assert set(found[c.PARTNER_CODE]) <= {"A"}
+    assert sorted(zip(found["first"], found["days"], strict=True)) == usual(days)
+
+
+def test_a_hole_is_told_and_the_usual_closing_day_is_not():
+    closed = [int(k % 7 != 6) for k in range(200)]
+    holes = {"A_1": [1] * 200, "B_1": closed.copy(), "C_1": closed.copy()}
+    holes["A_1"][90] = holes["B_1"][100] = 0  # a Saturday, a Wednesday; of B the only one
+    holes["C_1"][103:106] = [0, 0, 0]  # Saturday, closed Sunday, Monday
+    panel = panel_of(holes)
+    day = pd.Timedelta(days=1)
+    assert gaps.partner_gaps(panel, stores_of(panel)).to_numpy().tolist() == [
+        ["C", START + 103 * day, START + 105 * day, 3],
+        ["A", START + 90 * day, START + 90 * day, 1],
+        ["B", START + 100 * day, START + 100 * day, 1],
+    ]
+
+
+def test_a_partner_that_seldom_sells_is_told_once_it_is_silent_for_long():
+    rng = np.random.default_rng(1)
+    seldom = (rng.random(400) < 0.2).astype(int)
+    seldom[-1] = 1
+    panel = panel_of({"A_1": seldom, "B_1": [1] * 400})
+    assert gaps.partner_gaps(panel, stores_of(panel)).empty
+    seldom[200:260] = 0
+    panel = panel_of({"A_1": seldom, "B_1": [1] * 400})
+    assert gaps.partner_gaps(panel, stores_of(panel))["days"].between(60, 80).tolist() == [True]
+
+
+def test_partners_without_a_gap_have_none():
+    panel = panel_of({"A_1": [1] * 5})
+    assert gaps.partner_gaps(panel, stores_of(panel)).empty
+
+
+def test_a_hole_longer_than_all_other_days_hides_no_other():
+    days = [*[1] * 60, *[0] * 200, *[1] * 20, 0, *[1] * 20]
+    panel = panel_of({"A_1": days})
+    assert gaps.partner_gaps(panel, stores_of(panel))["days"].tolist() == [200, 1]
 
 
 @pytest.mark.parametrize("function", [gaps.store_gaps, gaps.partner_gaps, gaps.dormant_stores])

@@ -197,6 +197,14 @@ def test_candidates_are_compared_on_the_stores_that_all_forecast(frames):
     assert last["wape"].is_monotonic_increasing
 
 
+def test_candidates_are_compared_without_looking_stores_up(frames, monkeypatch):
+    """By name, once per candidate and window: half of the seconds at 10,000 stores."""
+    looked_up, isin = [], pd.Index.isin
+    monkeypatch.setattr(pd.Index, "isin", lambda *given: looked_up.append(1) or isin(*given))
+    candidate_accuracy(frames.backtest)
+    assert looked_up == []
+
+
 def test_inputs_are_not_modified(frames):
     copies = {name: getattr(frames, name).copy() for name in frames.names()}
     aggregate(store_metrics(frames, SETTINGS), frames, SETTINGS, 0.0)

@@ -10,7 +10,7 @@ import pytest
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.quality import RunFrames
 from lifemiles_forecasting.core.synthetic_run import synthetic_run
-from lifemiles_forecasting.core.totals import EVERY, MIN_DAYS, reach, totals
+from lifemiles_forecasting.core.totals import EVERY, MIN_DAYS, countries, reach, totals
 
 
 @pytest.fixture(scope="module")
@@ -181,3 +181,27 @@ def test_reach_leaves_days_without_a_unit_out():
     error, unit = np.ones(MIN_DAYS), np.ones(MIN_DAYS)
     assert reach(error, unit).tolist() == [1, 1]
     assert reach(error, np.append(unit[1:], 0.0)) is None
+
+
+def test_spellings_of_a_country_are_one(frames):
+    stores = frames.stores
+    there = np.flatnonzero(stores[c.COUNTRY] == "Colombia")
+    country = stores[c.COUNTRY].to_numpy(object).copy()
+    country[there[:2]] = ["COLOMBIA", " colómbia "]
+    spelt = replace(frames, stores=stores.assign(**{c.COUNTRY: country}))
+    expected, found = totals(frames, most=100), totals(spelt, most=100)
+    assert [(t.partner, t.country) for t in found] == [(t.partner, t.country) for t in expected]
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one.bounds, other.bounds)
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        (["PERÚ", "Peru", "Peru"], ["Peru"] * 3),
+        (["Peru", "PERU", "Chile"], ["PERU", "PERU", "Chile"]),  # as often: the first in order
+        ([None, np.nan, "", "  "], [EVERY] * 4),
+    ],
+)
+def test_country_is_shown_as_most_write_it(names, shown):
+    assert countries(pd.Series(names, dtype=object)).tolist() == shown

@@ -1,7 +1,9 @@
 """Figures: what they show equals the frames, and what they label is escaped."""
 
 import json
+from dataclasses import replace
 
+import pandas as pd
 import pytest
 
 from lifemiles_forecasting.core import breakdown
@@ -67,6 +69,18 @@ def test_partner_panels_add_up(frames, monkeypatch):
     assert sum(ahead[1:]) == pytest.approx(ahead[0], abs=1)
     titles = [note.text for note in figure.layout.annotations]
     assert titles[0] == "Total" and titles[-1] == "Otros aliados"
+
+
+def test_numbers_of_the_axes_are_written_in_full_and_days_a_day_apart(frames, table):
+    near = frames.forecasts[frames.forecasts[c.HORIZON] <= 2]
+    late = frames.panel[frames.panel[c.DATE] > frames.panel[c.DATE].max() - pd.Timedelta("2D")]
+    short = replace(frames, forecasts=near, panel=late)
+    for run, few in ((frames, False), (short, True)):
+        for figure in build_figures(run, table, SETTINGS, "billings").values():
+            for axis in (*figure.select_xaxes(), *figure.select_yaxes()):
+                assert (axis.exponentformat, axis.separatethousands) == ("none", True)
+        for axis in figures.partner_totals(run, SETTINGS, "billings").select_xaxes():
+            assert (axis.dtick, axis.nticks) == ((86_400_000, None) if few else (None, 6))
 
 
 def test_candidates_include_the_naive_one(frames):

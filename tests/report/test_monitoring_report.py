@@ -11,6 +11,7 @@ import pytest
 
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.drift import TOO_FEW, find_drift
+from lifemiles_forecasting.core.intervals import NAMES
 from lifemiles_forecasting.core.monitoring import (
     Actuals,
     accuracy_table,
@@ -152,6 +153,27 @@ def test_chart_holds_the_totals(content, page):
     assert len(figure["data"]) == 6  # two bands of two lines each, forecast and actual
 
 
+def axis_labels(chart, axis):
+    """The labels of a chart's axis in a browser."""
+    return chart.locator(f".{axis}tick text").all_text_contents()
+
+
+def test_axes_are_written_as_people_read_them(content, browser, tmp_path):
+    """A milliard is no billón, and two days are two days."""
+    totals = content.totals.head(2)
+    totals = totals.assign(**dict.fromkeys((c.Y, c.FORECAST, *NAMES), 2e9))
+    path = tmp_path / "monitoring.html"
+    path.write_text(render_monitoring(replace(content, totals=totals), "es"), encoding="utf-8")
+    page = browser.new_page()
+    page.goto(path.as_uri())
+    chart = page.locator("#chart-total")
+    chart.locator(".xtick").first.wait_for()
+    days = totals[c.DATE].dt.strftime("%d/%m/%y").tolist()
+    assert axis_labels(chart, "x") == days
+    assert "2.000.000.000" in axis_labels(chart, "y")
+    page.close()
+
+
 def test_hostile_names_stay_text(content):
     accuracy = content.accuracy.copy()
     accuracy.loc[accuracy[c.GROUP] == "partner", c.VALUE] = HOSTILE
@@ -177,6 +199,16 @@ def test_nothing_has_drifted_and_too_much(content, monkeypatch):
     assert len(page.tables["drift-table"]) == len(page.tables["partners-table"]) + 1 == 3
     assert "Se muestran 2 de 12" in page.text
     assert "Se muestran 1 de 4" in page.text
+
+
+def test_only_the_stores_that_are_asked_for_are_labelled(content):
+    stores = content.stores.assign(**{c.CITY: None})
+    asked = pd.Series([*stores[c.STORE_ID][[4, 5]], "gone"])
+    assert monitoring.labels(stores, asked) == dict(
+        zip(asked[:2], ["Tienda 0004", "Tienda 0005"], strict=True)
+    )
+    assert monitoring.labels(content.stores, asked)[asked[0]] == "Tienda 0004 · Centro"
+    assert monitoring.labels(stores, asked[2:]) == {}
 
 
 def test_what_was_not_read_is_told(content, page):

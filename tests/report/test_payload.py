@@ -16,6 +16,7 @@ from lifemiles_forecasting.core.quality import store_metrics
 from lifemiles_forecasting.core.synthetic_run import synthetic_run
 from lifemiles_forecasting.report.days import Days
 from lifemiles_forecasting.report.payload import (
+    FACTS,
     HISTORY_DAYS,
     cells_payload,
     flat,
@@ -97,6 +98,41 @@ def test_cells_are_the_sums_of_their_stores():
         missed = (tested[c.Y_HAT] - tested[c.Y]).abs().groupby(tested[c.DATE]).sum()
         assert cell["missed"] == pytest.approx(missed.tolist(), rel=1e-4)
         assert cell["tested"] == tested[c.STORE_ID].nunique()
+
+
+@pytest.mark.parametrize("level", [1e-3, 1.0, 1e6, 1e9])
+def test_totals_of_the_cells_are_those_of_the_files(level):
+    """To a hundredth of the last digit that a page shows, in any currency."""
+    frames = synthetic_run(20)
+    forecasts = frames.forecasts.assign(**{c.FORECAST: level * frames.forecasts[c.FORECAST]})
+    panel = frames.panel.assign(**{c.Y: level * frames.panel[c.Y]})
+    backtest = frames.backtest.assign(
+        **{name: level * frames.backtest[name] for name in (c.Y, c.Y_HAT)}
+    )
+    frames = replace(frames, forecasts=forecasts, panel=panel, backtest=backtest)
+    days = Days.of(frames)
+    cells = cells_payload(days)["cells"]
+    for name, expected in (
+        ("forecast", forecasts[c.FORECAST].sum()),
+        ("history", panel[c.Y].sum()),
+        ("actual", np.nansum(days.actual)),
+        ("expected", np.nansum(days.tested)),
+        ("missed", np.nansum(np.abs(days.tested - days.actual))),
+    ):
+        assert math.fsum(sum(cell[name]) for cell in cells) == pytest.approx(
+            expected, rel=1e-14, abs=1e-4 if expected < 1000 else 1e-2
+        )
+
+
+def test_a_country_is_one_whatever_its_spelling():
+    frames = synthetic_run(20)
+    first = frames.stores[c.COUNTRY].eq("Colombia").idxmax()
+    country = frames.stores[c.COUNTRY].where(frames.stores.index != first, "COLOMBIA")
+    spelt = replace(frames, stores=frames.stores.assign(**{c.COUNTRY: country}))
+    days, ids = Days.of(spelt), frames.stores[c.STORE_ID].tolist()
+    assert cells_payload(days) == cells_payload(Days.of(frames))
+    rows = store_rows(store_metrics(spelt, SETTINGS), days, ids)
+    assert {row[FACTS.index(c.COUNTRY)] for row in rows} == {"Colombia", "Estados Unidos"}
 
 
 @pytest.mark.parametrize(("horizon", "weeks"), [(28, 4), (10, 2), (7, 1), (3, 1)])

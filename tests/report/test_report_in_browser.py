@@ -322,6 +322,14 @@ def test_csv_of_days_holds_the_chosen_days_with_their_intervals(page, content):
             assert float(row[name]) == pytest.approx(one[name], rel=1e-3, abs=1e-6)
 
 
+def test_days_of_an_axis_are_written_once(page):
+    page.fill("#from", "2018-01-02")
+    page.fill("#to", "2018-01-03")
+    for chart in (page.locator("#chart-total"), page.locator("#partner-grid .chart").first):
+        labels = chart.locator(".xtick text").all_text_contents()
+        assert labels == ["02/01/18", "03/01/18"]
+
+
 def test_charts_are_tables_too(page, content):
     images = page.locator(".js-plotly-plot")
     assert images.count() >= 11

@@ -15,13 +15,12 @@ import numpy as np
 import pandas as pd
 
 from lifemiles_forecasting.core import columns as c
-from lifemiles_forecasting.core import metrics as m
 from lifemiles_forecasting.core.backtest import Backtest, actual
 from lifemiles_forecasting.core.combine import BLEND
 from lifemiles_forecasting.core.errors import InputError
 from lifemiles_forecasting.core.forecast import FALLBACK, OK, modelled_stores
 from lifemiles_forecasting.core.intervals import Spread
-from lifemiles_forecasting.core.monitoring import Actuals, Tested
+from lifemiles_forecasting.core.monitoring import Actuals, Tested, measured
 from lifemiles_forecasting.core.study import Study
 
 MIN_DAYS = 7  # a shorter period is not judged: it has not seen every weekday
@@ -232,22 +231,15 @@ def summary(drift: pd.DataFrame) -> dict[str, float]:
 
 def _measured(daily: pd.DataFrame) -> pd.DataFrame:
     """A row per store: days, accuracy, mean errors in target units, status of its last forecast."""
-    rows = {}
-    for store, part in daily.groupby(c.STORE_ID, observed=True, sort=True):
-        y, y_hat = part[c.Y].to_numpy(), part[c.FORECAST].to_numpy()
-        lower, upper = part["lower_80"].to_numpy(), part["upper_80"].to_numpy()
-        rows[store] = {
-            c.PARTNER_CODE: part[c.PARTNER_CODE].iloc[0],
-            "days": len(part),
-            "wape": m.wape(y, y_hat),
-            "bias": m.bias(y, y_hat),
-            "coverage_80": m.coverage(y, lower, upper),
-            "error": m.mae(y, y_hat),
-            "shift": (y - y_hat).mean(),
-            "level_now": y.mean(),
-            "forecast_status": part[c.STATUS].iloc[-1],
-        }
-    return pd.DataFrame.from_dict(rows, orient="index")
+    table = measured(daily, c.STORE_ID).set_index(c.VALUE).rename_axis(None)
+    first, last = (daily.drop_duplicates(c.STORE_ID, keep=end) for end in ("first", "last"))
+    partner = pd.Series(first[c.PARTNER_CODE].to_numpy(object), first[c.STORE_ID].to_numpy(object))
+    status = pd.Series(last[c.STATUS].to_numpy(object), last[c.STORE_ID].to_numpy(object))
+    return table.rename(columns={"points": "days", "mae": "error"}).assign(
+        level_now=table["sales"] / table["points"],
+        forecast_status=status,
+        **{c.PARTNER_CODE: partner},
+    )
 
 
 def _levels(actuals: Actuals, store_ids: pd.Index) -> pd.DataFrame:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from lifemiles_forecasting.core import columns as c
 
 STORE_GAP = 14  # days without a row that are no longer ordinary for a store that sells most days
+SELDOM = 7  # times the usual time between its rows, from which on a gap is long for a partner
+MIN_WEEKS = 4  # days of a weekday, below which it is not known whether one is closed on it
 DAY = pd.Timedelta(days=1)
 
 
@@ -29,6 +32,11 @@ def store_gaps(panel: pd.DataFrame, stores: pd.DataFrame) -> pd.DataFrame:
 def partner_gaps(panel: pd.DataFrame, stores: pd.DataFrame) -> pd.DataFrame:
     """Days on which no store of a partner has a row: a closed day, or a file that is missing.
 
+    Gaps on nothing but weekdays on which the partner has no row more often than it has one are left
+    out. Long gaps always count, and do not say which weekdays are usual: those of at least
+    STORE_GAP days and SELDOM times the partner's usual time between rows. So a partner that seldom
+    sells, and has no usual weekday, is listed once it is silent for longer than it ever is.
+
     Args:
         panel: `columns.PANEL`.
         stores: `columns.STORES`.
@@ -40,8 +48,9 @@ def partner_gaps(panel: pd.DataFrame, stores: pd.DataFrame) -> pd.DataFrame:
     partner = stores.set_index(c.STORE_ID)[c.PARTNER_CODE]
     sold = panel[panel[c.TRANSACTIONS] > 0]
     sold = sold.assign(**{c.PARTNER_CODE: sold[c.STORE_ID].map(partner)})
-    days = sold.drop_duplicates([c.PARTNER_CODE, c.DATE])
+    days = sold.drop_duplicates([c.PARTNER_CODE, c.DATE]).sort_values([c.PARTNER_CODE, c.DATE])
     found = _gaps(days, c.PARTNER_CODE, 1, panel[c.DATE].max())
+    found = found[_unusual(found, days)]
     awake = stores.loc[stores[c.STORE_CLASS] != "dormant", c.PARTNER_CODE]
     over = found["last"] < panel[c.DATE].max()
     return found[over | found[c.PARTNER_CODE].isin(awake)].reset_index(drop=True)
@@ -61,6 +70,29 @@ def dormant_stores(panel: pd.DataFrame, stores: pd.DataFrame) -> pd.DataFrame:
         days=silent, sold=asleep[c.STORE_ID].map(sold).astype(float)
     )
     return table.sort_values(["sold", c.STORE_ID], ascending=[False, True], ignore_index=True)
+
+
+def _unusual(gaps: pd.DataFrame, days: pd.DataFrame) -> np.ndarray:
+    """(G,) bool, gaps of partners that are long or include a weekday on which they usually sell.
+
+    Args:
+        gaps: from `_gaps`.
+        days: `partner_code, date` of every day with a row, sorted by them.
+    """
+    partner, code = gaps[c.PARTNER_CODE], days[c.PARTNER_CODE]
+    apart = days.groupby(code)[c.DATE].diff().dt.days.groupby(code).median()
+    usual = apart.reindex(partner).fillna(1.0).to_numpy()
+    long = gaps["days"].to_numpy() >= np.maximum(SELDOM * usual, STORE_GAP)
+    weeks, rest = np.divmod(gaps["days"].to_numpy()[:, None], 7)
+    since = (np.arange(7) - gaps["first"].dt.day_of_week.to_numpy()[:, None]) % 7
+    missed = weeks + (since < rest)  # (G, 7) days of each weekday
+    with_row = pd.crosstab(code, days[c.DATE].dt.day_of_week).reindex(
+        columns=range(7), fill_value=0
+    )
+    without = pd.DataFrame(missed[~long], index=partner[~long]).groupby(level=0).sum()
+    without = without.reindex(with_row.index, fill_value=0)
+    closed = (without > with_row) & (without + with_row >= MIN_WEEKS)
+    return long | ((missed > 0) & ~closed.loc[partner].to_numpy()).any(axis=1)
 
 
 def _gaps(sold: pd.DataFrame, key: str, least: int, end: pd.Timestamp) -> pd.DataFrame:

@@ -196,10 +196,10 @@ def accuracy_table(tested: Tested) -> pd.DataFrame:
     """
     daily, every = tested.daily, tested.every
     parts = [
-        _measured(daily.assign(**{OVERALL: ALL}), OVERALL),
-        _measured(every.assign(**{WEEK: (every[c.HORIZON] - 1) // DAYS + 1}), WEEK),
-        _largest_first(_measured(daily.rename(columns={c.PARTNER_CODE: PARTNER}), PARTNER)),
-        _largest_first(_measured(daily.rename(columns={c.STORE_ID: STORE}), STORE)),
+        measured(daily.assign(**{OVERALL: ALL}), OVERALL),
+        measured(every.assign(**{WEEK: (every[c.HORIZON] - 1) // DAYS + 1}), WEEK),
+        _largest_first(measured(daily.rename(columns={c.PARTNER_CODE: PARTNER}), PARTNER)),
+        _largest_first(measured(daily.rename(columns={c.STORE_ID: STORE}), STORE)),
     ]
     return pd.concat(parts, ignore_index=True)[list(c.ACCURACY)]
 
@@ -213,7 +213,7 @@ def run_metrics(tested: Tested) -> dict[str, float]:
         `points` (those store-days), `stores_measured`, `forecasts_tested` and
         `forecasts_untested` (of days that have not come).
     """
-    overall = _measured(tested.daily.assign(**{OVERALL: ALL}), OVERALL).iloc[0]
+    overall = measured(tested.daily.assign(**{OVERALL: ALL}), OVERALL).iloc[0]
     known = tested.daily.dropna(subset=[NAIVE])
     y = known[c.Y].to_numpy()
     naive = m.pooled_wape(y, known[NAIVE].to_numpy())
@@ -274,36 +274,48 @@ def _refuse_duplicates(past: pd.DataFrame) -> None:
         )
 
 
-def _measured(rows: pd.DataFrame, key: str) -> pd.DataFrame:
-    """A row per value of `key`: group, value, points, sales and the metrics."""
+def measured(rows: pd.DataFrame, key: str) -> pd.DataFrame:
+    """How good the forecasts of each group of store-days were.
+
+    Args:
+        rows: store-days, as those of `Tested`.
+        key: the column that parts them.
+
+    Returns:
+        A row per value of `key`, sorted by it: `group, value, points, sales, wape, bias` and
+        `coverage_*` in percent, `mae` and `shift` (mean of what was sold beyond the forecast) in
+        target units per day.
+    """
     values = rows[key].to_numpy(object) if rows[key].dtype == "category" else rows[key].to_numpy()
     code, names = pd.factorize(values, sort=True)
     order = code.argsort(kind="stable")
     cuts = np.searchsorted(code[order], np.arange(len(names) + 1))
-    y, y_hat = (rows[name].to_numpy(float)[order] for name in (c.Y, c.FORECAST))
-    bounds = {
-        level: [rows[f"{side}_{level}"].to_numpy(float)[order] for side in ("lower", "upper")]
-        for level in LEVELS
+    points = np.diff(cuts)
+    parts = []
+    # groups of as many points are measured together: of 10,000 stores most have as many days
+    for length in np.unique(points):
+        own = np.flatnonzero(points == length)
+        at = order[cuts[own][:, None] + np.arange(length)]
+        named = {c.GROUP: key, c.VALUE: [str(names[k]) for k in own], "points": length}
+        parts.append(pd.DataFrame(named | _metrics(rows, at), index=own))
+    return pd.concat(parts).sort_index()
+
+
+def _metrics(rows: pd.DataFrame, at: np.ndarray) -> dict[str, np.ndarray]:
+    """(G,) metrics of groups whose rows are (G, points) `at`."""
+    y, y_hat = (rows[name].to_numpy(float)[at] for name in (c.Y, c.FORECAST))
+    covered = {}
+    for level in LEVELS:
+        bounds = (rows[f"{side}_{level}"].to_numpy(float)[at] for side in ("lower", "upper"))
+        covered[f"coverage_{level}"] = m.coverage(y, *bounds, axis=1)
+    return {
+        "sales": y.sum(axis=1),
+        "wape": m.wape(y, y_hat),
+        "bias": m.bias(y, y_hat),
+        "mae": m.mae(y, y_hat),
+        "shift": (y - y_hat).mean(axis=1),
+        **covered,
     }
-    out = []
-    for name, start, end in zip(names, cuts[:-1], cuts[1:], strict=True):
-        part = slice(start, end)
-        covered = {
-            f"coverage_{level}": m.coverage(y[part], lower[part], upper[part])
-            for level, (lower, upper) in bounds.items()
-        }
-        out.append(
-            {
-                c.GROUP: key,
-                c.VALUE: str(name),
-                "points": end - start,
-                "sales": y[part].sum(),
-                "wape": m.pooled_wape(y[part], y_hat[part]),
-                "bias": m.pooled_bias(y[part], y_hat[part]),
-                **covered,
-            }
-        )
-    return pd.DataFrame(out)
 
 
 def _largest_first(table: pd.DataFrame) -> pd.DataFrame:

@@ -227,10 +227,8 @@ def candidate_accuracy(backtest: pd.DataFrame) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for origin, part in backtest.groupby(c.ORIGIN):
         window = TestWindow.of(part)
-        common = window.store_ids
-        for name in window.y_hat:
-            common = window.store_ids[window.rows(common, name)]
-        keep = np.flatnonzero(window.store_ids.isin(common))
+        known = [~np.isnan(y_hat).any(axis=1) for y_hat in window.y_hat.values()]
+        keep = np.flatnonzero(np.all(known, axis=0))
         for name, y_hat in window.y_hat.items():
             y, candidate = window.y[keep], y_hat[keep]
             rows.append(

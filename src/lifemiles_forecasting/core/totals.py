@@ -22,6 +22,7 @@ import pandas as pd
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.combine import BLEND
 from lifemiles_forecasting.core.intervals import LEVELS, Spread
+from lifemiles_forecasting.core.names import plain
 from lifemiles_forecasting.core.quality import RunFrames
 from lifemiles_forecasting.core.series import Series
 
@@ -82,6 +83,23 @@ def totals(frames: RunFrames, most: int) -> list[Total]:
     ]
 
 
+def countries(names: pd.Series) -> pd.Series:
+    """The countries of stores, each in one spelling; EVERY for a store without one.
+
+    Spellings that differ in case, accents and white space alone are one country. It is shown in the
+    most frequent one, of equally frequent ones in the first in alphabetical order.
+
+    >>> countries(pd.Series(["COLOMBIA", "Colombia", "Colombia", None])).tolist()
+    ['Colombia', 'Colombia', 'Colombia', '']
+    """
+    written = names.fillna(EVERY).astype(str).str.strip()
+    counts = written.value_counts().sort_index()
+    shown = {EVERY: EVERY}
+    for name in counts.sort_values(ascending=False, kind="stable").index:
+        shown.setdefault(plain(name), name)
+    return written.map({name: shown[plain(name)] for name in counts.index}).astype(object)
+
+
 def reach(error: np.ndarray, unit: np.ndarray) -> np.ndarray | None:
     """(2,) units that a total strays at most, at 80 and at 95 percent.
 
@@ -133,7 +151,7 @@ def _groups(stores: pd.DataFrame) -> Iterator[tuple[str, str, np.ndarray]]:
     A partner, or everyone, that is in one country alone is not told of a second time with it.
     """
     partner = stores[c.PARTNER_CODE].astype(str).to_numpy(object)
-    country = stores[c.COUNTRY].fillna(EVERY).astype(str).to_numpy(object)
+    country = countries(stores[c.COUNTRY]).to_numpy(object)
     for one in (EVERY, *sorted(set(partner))):
         there = np.isin(partner, one) if one != EVERY else np.ones(len(stores), bool)
         yield one, EVERY, there

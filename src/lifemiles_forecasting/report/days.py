@@ -11,6 +11,7 @@ from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.combine import BLEND
 from lifemiles_forecasting.core.quality import RunFrames, TestWindow
 from lifemiles_forecasting.core.series import Series
+from lifemiles_forecasting.core.totals import countries
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Days:
     A day ahead is compared with the same weekday so many whole weeks before that it is known.
 
     Attributes:
-        stores: `columns.STORES` of the run's stores, sorted by id.
+        stores: `columns.STORES` of the run's stores, sorted by id; each country in one spelling.
         history: (S, D) what was sold, nan before a store's first day.
         start: first day of the history.
         forecast: (S, H) days ahead.
@@ -42,6 +43,7 @@ class Days:
         """Lay the frames out."""
         series = Series.from_frames(frames.panel, frames.stores)
         ids = series.store_ids
+        stores = series.stores.assign(**{c.COUNTRY: countries(series.stores[c.COUNTRY])})
         ahead = wide(frames.forecasts, c.FORECAST, ids)
         window = TestWindow.of(frames.backtest)
         tested, sold = (
@@ -51,7 +53,7 @@ class Days:
         actual = np.where(np.isnan(tested), np.nan, sold)
         weeks = -(-ahead.shape[1] // 7)
         start = pd.Timestamp(series.dates[0])
-        return cls(series.stores, series.y, start, ahead, tested, actual, weeks)
+        return cls(stores, series.y, start, ahead, tested, actual, weeks)
 
     @property
     def horizon(self) -> int:

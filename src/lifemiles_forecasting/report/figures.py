@@ -109,7 +109,7 @@ def actual_against_forecast(
     theme.styled(figure, title, texts, height=110 + 250 * rows)
     # the legend would lie on the titles of the first row
     figure.update_layout(legend={"y": -0.06, "yanchor": "top"})
-    return figure.update_xaxes(tickformat=texts["tick_format"], nticks=6)
+    return theme.dated(figure, texts)
 
 
 def partner_totals(frames: RunFrames, settings: ReportSettings, target: str) -> go.Figure:
@@ -135,7 +135,7 @@ def partner_totals(frames: RunFrames, settings: ReportSettings, target: str) -> 
     theme.styled(figure, title, texts, height=110 + 230 * rows)
     figure.update_layout(legend={"y": -0.06, "yanchor": "top"})
     figure.update_yaxes(rangemode="tozero")
-    return figure.update_xaxes(tickformat=texts["tick_format"], nticks=6)
+    return theme.dated(figure, texts)
 
 
 def candidates(accuracy: pd.DataFrame, settings: ReportSettings) -> go.Figure:

@@ -72,7 +72,7 @@ def total_figure(totals: pd.DataFrame, language: str, target: str) -> go.Figure:
     theme.styled(figure, "", texts, height=420)
     figure.update_layout(legend={"y": -0.1, "yanchor": "top"}, margin={"t": 28})
     figure.update_yaxes(title=texts[f"target_{target}"], rangemode="tozero")
-    return figure.update_xaxes(tickformat=texts["tick_format"], nticks=6, tickangle=0)
+    return theme.dated(figure, texts).update_xaxes(tickangle=0)
 
 
 def render_monitoring(content: MonitoringContent, language: str) -> str:
@@ -129,10 +129,9 @@ def _tables(content: MonitoringContent, texts: Mapping[str, str]) -> dict[str, A
     partners = accuracy[accuracy[c.GROUP] == PARTNER]
     drifted = content.drift[content.drift["drifted"]]
     shown = drifted.head(MAX_STORES)
-    names = content.stores.set_index(c.STORE_ID)[list(_LABEL)].fillna("")
-    labels = names.agg(lambda row: " · ".join(filter(None, row)), axis=1)
+    named = labels(content.stores, shown[c.STORE_ID])
     rows = [
-        {**row, "label": labels.get(row[c.STORE_ID], ""), "why": _why(row, texts)}
+        {**row, "label": named.get(row[c.STORE_ID], ""), "why": _why(row, texts)}
         for row in shown.to_dict("records")
     ]
     return {
@@ -141,6 +140,21 @@ def _tables(content: MonitoringContent, texts: Mapping[str, str]) -> dict[str, A
         "n_partners": len(partners),
         "drifted": rows,
         "n_drifted": len(drifted),
+    }
+
+
+def labels(stores: pd.DataFrame, store_ids: pd.Series) -> dict[str, str]:
+    """Name and city of those stores that are known, by id.
+
+    Args:
+        stores: `columns.STORES`.
+        store_ids: of the stores to label, which are few beside all stores.
+    """
+    wanted = stores[stores[c.STORE_ID].isin(store_ids)]
+    names = wanted[list(_LABEL)].astype(object).fillna("").to_numpy()
+    return {
+        store: " · ".join(filter(None, row))
+        for store, row in zip(wanted[c.STORE_ID], names, strict=True)
     }
 
 

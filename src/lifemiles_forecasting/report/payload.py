@@ -18,7 +18,7 @@ import pandas as pd
 from lifemiles_forecasting.core import columns as c
 from lifemiles_forecasting.core.intervals import NAMES
 from lifemiles_forecasting.core.quality import RunFrames
-from lifemiles_forecasting.core.totals import EVERY, totals
+from lifemiles_forecasting.core.totals import totals
 from lifemiles_forecasting.report.days import Days, wide
 
 HISTORY_DAYS = 365
@@ -28,6 +28,7 @@ MAX_SERIES_VALUES = 1_000_000  # history and intervals of the largest of them
 MAX_WEIGHTS = 5_000  # stores whose weights are in the page
 MAX_BANDS = 400  # groups of stores (partners, countries, pairs) whose total has a band
 MAX_MOVERS = 10  # stores that grow most, and as many that fall most
+CELL_DECIMALS = 6  # of a sum of a day
 TEXT = (c.STORE_ID, c.PARTNER_CODE, c.STORE_NAME, c.CITY, c.COUNTRY, c.STORE_CLASS, c.STATUS)
 FACTS = (*TEXT, c.REASON, "quality", "champion", "test_r2", "test_smape", "test_wape")
 _UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
@@ -127,7 +128,7 @@ def cells_payload(days: Days) -> dict[str, Any]:
     """
     stores = days.stores
     history = days.history[:, -HISTORY_DAYS:]
-    keys = [stores[c.PARTNER_CODE].astype(str), stores[c.COUNTRY].fillna(EVERY).astype(str)]
+    keys = [stores[c.PARTNER_CODE].astype(str), stores[c.COUNTRY]]
     missed = np.abs(days.tested - days.actual)
     cells = []
     for (partner, country), index in stores.groupby(keys, sort=True).groups.items():
@@ -141,8 +142,11 @@ def cells_payload(days: Days) -> dict[str, Any]:
         }
         tested = int(np.isfinite(days.tested[rows]).all(axis=1).sum())
         cell = {"partner": partner, "country": country, "stores": len(rows), "tested": tested}
-        # six digits: whole numbers of a large programme, cents of a small one
-        cell |= {name: _compact(_short(np.nansum(part, axis=0), 6)) for name, part in sums.items()}
+        # the page adds them up: rounded to few digits, large totals are not those of the files
+        cell |= {
+            name: _compact(np.nansum(part, axis=0).round(CELL_DECIMALS))
+            for name, part in sums.items()
+        }
         cells.append(cell)
     cells.sort(key=lambda cell: -sum(cell["forecast"]))
     names = stores.dropna(subset=[c.PARTNER_NAME]).groupby(c.PARTNER_CODE)[c.PARTNER_NAME].first()

@@ -313,7 +313,7 @@ TEXTS = {
     "last_sale": "Last sale",
     "partner_gaps": "Partners without data",
     "partner_gaps_note": "Days without a single row of a partner, up to the last day of the data: "
-    "it was closed, or a file is missing.",
+    "it was closed, or a file is missing. Without the weekdays on which it seldom sells.",
     "store_gaps": "Long gaps of stores",
     "store_gaps_note": "Regular stores without rows for 14 days or more, up to the last day of the "
     "data.",

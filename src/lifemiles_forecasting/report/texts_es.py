@@ -313,7 +313,7 @@ TEXTS = {
     "last_sale": "Última venta",
     "partner_gaps": "Aliados sin datos",
     "partner_gaps_note": "Días sin una sola fila de un aliado, hasta el último día de los datos: "
-    "cerró, o falta un archivo.",
+    "cerró, o falta un archivo. Sin los días de la semana en que no suele vender.",
     "store_gaps": "Huecos largos de tiendas",
     "store_gaps_note": "Tiendas regulares sin filas durante 14 días o más, hasta el último día de "
     "los datos.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import pandas as pd
 import plotly.graph_objects as go
 
 INK = "#1b2733"
@@ -16,6 +17,8 @@ BAND_80 = "rgba(194,65,12,0.22)"
 BAND_95 = "rgba(194,65,12,0.10)"
 NAIVE_GREY = "#6b7885"
 CANDIDATE = "#3f74a6"
+TICKS = 6  # of an axis of days, at most
+DAY = 86_400_000  # milliseconds, which Plotly counts dates in
 TIER_COLORS = {
     "EXCELENTE": "#1a7f4e",
     "BUENO": "#2f7fb8",
@@ -46,6 +49,19 @@ def styled(figure: go.Figure, title: str, texts: Mapping[str, str], height: int 
         hoverlabel={"bgcolor": "white", "bordercolor": GRID, "font": {"color": INK}},
     )
     axis = {"gridcolor": GRID, "linecolor": GRID, "zerolinecolor": GRID, "automargin": True}
+    # numbers in full: Plotly's "B" is 10^9, and a Spanish billón is 10^12
+    axis |= {"exponentformat": "none", "separatethousands": True}
     figure.update_xaxes(**axis)
     figure.update_yaxes(**axis)
     return figure
+
+
+def dated(figure: go.Figure, texts: Mapping[str, str]) -> go.Figure:
+    """Write days on the x axes of a figure of daily series, in place, and return it.
+
+    Ticks are a day apart at least: closer ones would repeat the day.
+    """
+    shown = pd.to_datetime([day for trace in figure.data for day in trace.x])
+    few = len(shown) and (shown.max() - shown.min()).days < TICKS
+    apart = {"dtick": DAY} if few else {"nticks": TICKS}
+    return figure.update_xaxes(tickformat=texts["tick_format"], **apart)

@@ -21,13 +21,15 @@ const charts = (() => {
         date: "%d/%m/%Y", decimal: ",", thousands: "." } });
   }
 
-  const layout = (range) => ({
+  // ticks of a chart of days: a day apart at least, closer ones would repeat the day
+  const ticks = ([first, last], most) => (Date.parse(last) - Date.parse(first)) / 864e5 < most ? { dtick: 864e5 } : { nticks: most };
+  const layout = (range, most = window.innerWidth < 700 ? 4 : 9) => ({
     template: "none", font: { family: "system-ui, -apple-system, 'Segoe UI', Roboto, Arial, sans-serif", size: 13, color: C.ink },
     margin: { l: 60, r: 16, t: 34, b: 44 }, height: 400, hovermode: "x unified",
     separators: t.decimal + t.thousands, paper_bgcolor: "white", plot_bgcolor: "white",
     legend: { orientation: "h", x: 0, y: -0.14, yanchor: "top", traceorder: "normal" },
     xaxis: { type: "date", gridcolor: C.grid, linecolor: C.grid, hoverformat: t.date_format, tickformat: t.tick_format, tickangle: 0,
-      nticks: window.innerWidth < 700 ? 4 : 9, range },
+      ...ticks(range, most), range },
     yaxis: { gridcolor: C.grid, zerolinecolor: C.grid, rangemode: "tozero", tickformat: ",~r", automargin: true,
       title: { text: data.target, standoff: 8 } },
   });
@@ -91,9 +93,8 @@ const charts = (() => {
     });
     shown.forEach(([code, group], i) => {
       const past = sums.history(parts.filter((cell) => cell.partner === code));
-      const full = layout(range(past.start));
+      const full = layout(range(past.start), 4);
       Object.assign(full, { height: 210, showlegend: false, margin: { l: 48, r: 8, t: 8, b: 32 } });
-      full.xaxis.nticks = 4;
       Object.assign(full.yaxis, { title: undefined, nticks: 4 });
       Plotly.newPlot(drawn[i], [line(days(past.start, past.values.length), past.values, t.history, C.actual, { width: 1.4 }),
         line(sums.aheadDays, group.next, t.forecast, C.forecast)], full, { ...config, displayModeBar: false });
