@@ -8,10 +8,12 @@ from datetime import date
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import (
+    AllowInfNan,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
+    PositiveFloat,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -59,7 +61,8 @@ def _written_day(value: Any) -> Any:
 
 
 Day = Annotated[date, BeforeValidator(_written_day)]
-
+Penalty = Annotated[PositiveFloat, AllowInfNan(False)]
+MAX_SEED = 2**63 - 1  # of CatBoost, which would fail at every fit
 
 _NUMBERS = {int, float}
 
@@ -115,7 +118,7 @@ class CatBoostSettings(Closed):
     iterations: int = Field(ge=1)
     depth: int = Field(ge=1, le=10)
     learning_rate: float = Field(gt=0, le=1)
-    l2_leaf_reg: float = Field(3.0, ge=0)
+    l2_leaf_reg: float = Field(3.0, ge=0, allow_inf_nan=False)
     min_data_in_leaf: int = Field(1, ge=1)
 
 
@@ -135,7 +138,7 @@ class LocalSettings(Closed):
 class RidgeSettings(Closed):
     """One ridge regression per store: a short list of penalties to choose from by backtest."""
 
-    alphas: dict[str, float] = Field(min_length=1)
+    alphas: dict[str, Penalty] = Field(min_length=1)
 
 
 class CombineSettings(Closed):
@@ -145,8 +148,8 @@ class CombineSettings(Closed):
     weight of the pooled errors, in days of the store's own validation.
     """
 
-    power: float = Field(12.0, gt=0)
-    shrink_days: float = Field(ge=0)
+    power: float = Field(12.0, gt=0, allow_inf_nan=False)
+    shrink_days: float = Field(ge=0, allow_inf_nan=False)
 
 
 class HolidaySettings(Closed):
@@ -278,7 +281,7 @@ class Parameters(Closed):
     retrain: Literal["all", "drifted"] = "all"
     resume: bool = True
     as_of: Day | None = None
-    seed: int = Field(7, ge=0)
+    seed: int = Field(7, ge=0, le=MAX_SEED)
     data_root: str
     raw_transactions: str
     events: str | None = None
