@@ -42,6 +42,14 @@ def test_place_in_a_parameters_file_is_refused_where_the_catalog_takes_another(
     )
 
 
+def test_paths_in_a_parameters_file_are_refused(refused):
+    assert refused({"local/parameters.yml": "paths: {raw_transactions: exports}\n"}) == (
+        "found 'paths' in a parameters file, where nothing reads it; expected it in globals.yml of "
+        "the environment, such as conf/local/globals.yml. Move it there, or give "
+        "--params=raw_transactions=..."
+    )
+
+
 def test_place_in_globals_or_at_run_time_reaches_the_catalog(open_project, fresh_project):
     """Run-time parameters go before both files, and an empty one leaves the plan of events out."""
     files = {

@@ -52,7 +52,8 @@ class CheckedConfigLoader(OmegaConfigLoader):
             ConfigError: a file is no plain YAML or asks for an object, as `!!python/object` does,
                 two of an environment hold the same key, a group is none, a reference leads nowhere,
                 a value of the environment holds one, the catalog a type that is not allowed or
-                credentials that are not there, or a number is another one to YAML.
+                credentials that are not there, a number is another one to YAML, or a group of
+                globals.yml is among the parameters.
         """
         try:
             found = super().__getitem__(key)
@@ -82,6 +83,7 @@ class CheckedConfigLoader(OmegaConfigLoader):
             self._check_credentials(found)
         elif key == "parameters":
             self._check_numbers()
+            config_checks.check_parameters(found)
         return found
 
     def unread(self) -> Iterator[str]:

@@ -190,6 +190,55 @@ def test_parse_ConfigError_when_every_fit_would_fail(everything, name, value, ex
     )
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"columns": {"process_date": "Fecha"}},
+            "parameter 'data_processing.columns.process_date' = 'Fecha'; expected a list, such as "
+            "[Fecha]",
+        ),
+        (
+            {"columns": {"process_date": None}},
+            "parameter 'data_processing.columns.process_date' = None; expected a list",
+        ),
+        (
+            {"transaction_types": "Accrual"},
+            "parameter 'data_processing.transaction_types' = 'Accrual'; expected a list, such as "
+            "[Accrual]",
+        ),
+        (
+            {"thousands": ".", "decimal": "."},
+            "parameters of the group 'data_processing' that do not go together; expected another "
+            "sign for thousands than '.', that of decimals",
+        ),
+        *(
+            (
+                {"separator": value},
+                f"parameter 'data_processing.separator' = {value!r}; expected one sign, such as "
+                '";", or "\\t" in double quotes for a tab',
+            )
+            for value in ("tab", r"\t", "")
+        ),
+    ],
+)
+def test_parse_ConfigError_of_formats_says_how_to_write_them(everything, change, message):
+    everything["data_processing"] |= change
+    assert refusal(Parameters, everything) == f"found {message}"
+
+
+def test_parse_ConfigError_without_the_group_when_parameters_do_not_go_together(everything):
+    assert refusal(Parameters, everything | {"retrain": "drifted", "max_stores": 3}) == (
+        "found parameters that do not go together; expected retrain=drifted without max_stores: "
+        "each of them chooses stores"
+    )
+
+
+def test_a_tab_is_a_separator(everything):
+    everything["data_processing"]["separator"] = "\t"
+    assert parse(Parameters, everything).data_processing.separator == "\t"
+
+
 def test_largest_seed_is_one_that_learners_take(everything):
     seed = parse(Parameters, {**everything, "seed": MAX_SEED}).seed
     np.random.default_rng(seed)

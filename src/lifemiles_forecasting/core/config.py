@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
@@ -43,14 +43,7 @@ RawColumn = Literal[
     "country",
     "city",
 ]
-Candidate = Literal[
-    "base",
-    "ets",
-    "direct",
-    "recursive",
-    "local_catboost",
-    "ridge",
-]
+Candidate = Literal["base", "ets", "direct", "recursive", "local_catboost", "ridge"]
 
 
 def _written_day(value: Any) -> Any:
@@ -92,7 +85,7 @@ class Closed(BaseModel):
 class DataSettings(Closed):
     """How raw rows are read and which of them are trusted (`data_processing`)."""
 
-    separator: str = Field(",", min_length=1, max_length=1)
+    separator: str = ","
     encoding: Literal["utf-8", "latin-1", "cp1252", "utf-16"] = "utf-8"
     decimal: Literal[".", ","] = "."
     thousands: Literal["", ".", ",", " ", "'"] = ""
@@ -105,10 +98,17 @@ class DataSettings(Closed):
     dormant_days: int = Field(56, ge=56)  # the zero rule goes by eight weeks
     intermittent_zero_share: float = Field(0.5, gt=0, le=1)
 
+    @field_validator("separator")
+    @classmethod
+    def _one_sign(cls, value: str) -> str:
+        if len(value) != 1:
+            raise ValueError('one sign, such as ";", or "\\t" in double quotes for a tab')
+        return value
+
     @model_validator(mode="after")
     def _one_meaning_of_a_sign(self) -> DataSettings:
         if self.thousands == self.decimal:
-            raise ValueError("another sign for thousands than for decimals")
+            raise ValueError(f"another sign for thousands than {self.decimal!r}, that of decimals")
         return self
 
 
@@ -317,8 +317,8 @@ class Parameters(Closed):
         return self
 
 
-def _known_keys(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
-    """The keys that `model` accepts at `path`, for the suggestion in the message."""
+def _kind_at(model: type[BaseModel], path: tuple[Any, ...]) -> Any:
+    """What `model` takes at `path`; None where it knows no such place."""
     kind: Any = model
     for key in path:
         if _is_model(kind):
@@ -326,6 +326,12 @@ def _known_keys(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
             kind = field.annotation if field else None
         else:  # a mapping: any key leads to its kind of value
             kind = (get_args(kind) or (None,))[-1]
+    return kind
+
+
+def _known_keys(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
+    """The keys that `model` accepts at `path`, for the suggestion in the message."""
+    kind = _kind_at(model, path)
     if _is_model(kind):
         return sorted(kind.model_fields)
     keys = (get_args(kind) or (None,))[0]
@@ -373,6 +379,17 @@ def unusable(
         return ConfigError(f"an unknown {kind} {name!r}", f"one of {', '.join(known)}", hint)
     if first["type"] == "missing":
         return ConfigError(f"no {kind} {name!r}", "it in conf/base/parameters*.yml")
-    expected = first["msg"].removeprefix("Value error, ")
-    expected = expected[0].lower() + expected[1:]
-    return ConfigError(f"{kind} {name!r} = {first['input']!r}", expected)
+    expected, value = _expected(first), first["input"]
+    if _is_model(_kind_at(model, place)) and isinstance(value, dict):  # long, and not all wrong
+        group = f" of the group {name!r}" if name else ""
+        return ConfigError(f"{kind}s{group} that do not go together", expected)
+    return ConfigError(f"{kind} {name!r} = {value!r}", expected)
+
+
+def _expected(problem: Mapping[str, Any]) -> str:
+    """What a value should be, in Pydantic's words but for those that are Python's own."""
+    if problem["type"] == "tuple_type":
+        value = problem["input"]
+        return f"a list, such as [{value}]" if isinstance(value, str) else "a list"
+    words = problem["msg"].removeprefix("Value error, ")
+    return words[0].lower() + words[1:]
