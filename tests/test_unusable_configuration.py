@@ -42,6 +42,14 @@ def test_place_in_a_parameters_file_is_refused_where_the_catalog_takes_another(
     )
 
 
+def test_paths_in_a_parameters_file_are_refused(refused):
+    assert refused({"local/parameters.yml": "paths: {raw_transactions: exports}\n"}) == (
+        "found 'paths' in a parameters file, where nothing reads it; expected it in globals.yml of "
+        "the environment, such as conf/local/globals.yml. Move it there, or give "
+        "--params=raw_transactions=..."
+    )
+
+
 def test_place_in_globals_or_at_run_time_reaches_the_catalog(open_project, fresh_project):
     """Run-time parameters go before both files, and an empty one leaves the plan of events out."""
     files = {
@@ -221,6 +229,33 @@ def test_files_that_are_read_or_hidden_are_not_warned_of(open_project, fresh_pro
         (fresh_project.folder / "conf" / "local" / folder).mkdir()
     files = ("parameters_of_mine/one.yml", "stores/parameters_a.yml", ".old.yml", "mlflow.yml")
     open_project({f"local/{name}": "{}\n" for name in files})
+    assert "not read" not in caplog.text
+
+
+@pytest.mark.parametrize("env", ["quick", "production"])
+def test_local_files_are_warned_of_where_another_environment_runs(
+    open_project, fresh_project, caplog, env
+):
+    """Formats and a target of conf/local would be left out of the nightly job without a word."""
+    local = fresh_project.folder / "conf" / "local"
+    (local / "credentials.yml").write_text("{}\n")
+    context = open_project({"local/parameters.yml": "target: local_amount\n"}, env=env)
+    assert context.params["target"] == "billings"
+    open_project({"local/globals.yml": "{}\n", "local/mlflow_mine.yml": "{}\n"}, env=env)
+    expected = f"not read with --env={env}; expected what is meant for it in {local.parent / env}"
+    assert [record.getMessage() for record in caplog.records if "not read" in record.msg] == [
+        f"found {local}/parameters.yml, which is {expected}",
+        f"found {local}/globals.yml, {local}/mlflow_mine.yml, {local}/parameters.yml, which are "
+        f"{expected}",
+    ]
+
+
+@pytest.mark.parametrize("env", [None, "local", "production"])
+def test_local_files_are_not_warned_of_where_they_are_read_or_not_meant(open_project, caplog, env):
+    files = {"local/credentials.yml": "{}\n"}
+    if env != "production":
+        files["local/parameters.yml"] = "seed: 8\n"
+    open_project(files, env=env)
     assert "not read" not in caplog.text
 
 

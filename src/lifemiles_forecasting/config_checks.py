@@ -159,6 +159,24 @@ def _check_group(name: str, value: Any, file: str) -> None:
         )
 
 
+def check_parameters(values: Mapping[str, Any]) -> None:
+    """Make sure that no group of `globals.yml` is among the parameters, where nothing reads it.
+
+    Args:
+        values: content of the parameters files, with the run-time ones.
+
+    Raises:
+        ConfigError: one is.
+    """
+    for name in GLOBALS:
+        if name in values:
+            raise ConfigError(
+                f"{name!r} in a parameters file, where nothing reads it",
+                "it in globals.yml of the environment, such as conf/local/globals.yml",
+                f"Move it there, or give --params={PLACES[1]}=...",
+            )
+
+
 def check_places(
     parameters: Mapping[str, Any], given: Mapping[str, Any], shared: Mapping[str, Any]
 ) -> None:

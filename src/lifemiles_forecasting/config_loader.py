@@ -52,7 +52,8 @@ class CheckedConfigLoader(OmegaConfigLoader):
             ConfigError: a file is no plain YAML or asks for an object, as `!!python/object` does,
                 two of an environment hold the same key, a group is none, a reference leads nowhere,
                 a value of the environment holds one, the catalog a type that is not allowed or
-                credentials that are not there, or a number is another one to YAML.
+                credentials that are not there, a number is another one to YAML, or a group of
+                globals.yml is among the parameters.
         """
         try:
             found = super().__getitem__(key)
@@ -82,22 +83,43 @@ class CheckedConfigLoader(OmegaConfigLoader):
             self._check_credentials(found)
         elif key == "parameters":
             self._check_numbers()
+            config_checks.check_parameters(found)
         return found
 
     def unread(self) -> Iterator[str]:
-        """What to say of every YAML file of the environment whose name nothing looks for."""
+        """What to say of YAML files that nobody reads: of no known name, or of an idle `local`."""
         patterns = [pattern for kind in self.config_patterns.values() for pattern in kind]
         kinds = {kind[0].removesuffix("*"): kind[0] for kind in self.config_patterns.values()}
         for folder in self._folders():
-            for file in sorted([*folder.rglob("*.yml"), *folder.rglob("*.yaml")]):
-                name = file.relative_to(folder).as_posix()
-                hidden = any(part.startswith(".") for part in Path(name).parts)
-                if hidden or any(fnmatchcase(name, pattern) for pattern in patterns):
+            for name in _yaml_files(folder):
+                if any(fnmatchcase(name, pattern) for pattern in patterns):
                     continue
-                near = difflib.get_close_matches(file.stem.partition("_")[0].lower(), kinds, n=1)
+                stem = Path(name).stem.partition("_")[0].lower()
+                near = difflib.get_close_matches(stem, kinds, n=1)
                 hint = f". Did you mean {kinds[near[0]]}?" if near else ""
                 expected = f"a name such as {', '.join(kinds.values())}"
-                yield f"found {file}, which is not read; expected {expected}{hint}"
+                yield f"found {folder / name}, which is not read; expected {expected}{hint}"
+        yield from self._unread_local()
+
+    def _unread_local(self) -> Iterator[str]:
+        """What to say of the files of the usual environment, in whose place another one is read.
+
+        Credentials are left out: other environments take theirs from variables.
+        """
+        folders = self._folders()
+        local, env = Path(self.conf_source) / str(self.default_run_env), folders[-1]
+        if local in folders:
+            return
+        kinds = {key: kind for key, kind in self.config_patterns.items() if key != "credentials"}
+        patterns = [pattern for kind in kinds.values() for pattern in kind]
+        files = _yaml_files(local)
+        idle = [name for name in files if any(fnmatchcase(name, one) for one in patterns)]
+        if idle:
+            named = ", ".join(str(local / name) for name in idle)
+            yield (
+                f"found {named}, which {'is' if len(idle) == 1 else 'are'} not read with "
+                f"--env={env.name}; expected what is meant for it in {env}"
+            )
 
     def added_entries(self) -> set[str]:
         """Names of the catalog that the environment adds to those of base."""
@@ -174,6 +196,13 @@ class CheckedConfigLoader(OmegaConfigLoader):
                     continue
                 if content is not None:
                     yield file, content
+
+
+def _yaml_files(folder: Path) -> list[str]:
+    """Names of the YAML files below a folder, hidden ones left out."""
+    files = sorted([*folder.rglob("*.yml"), *folder.rglob("*.yaml")])
+    names = [file.relative_to(folder).as_posix() for file in files]
+    return [name for name in names if not any(part.startswith(".") for part in name.split("/"))]
 
 
 def _unresolved(error: OmegaConfBaseException, key: str) -> ConfigError:

@@ -1,11 +1,16 @@
 """Configuration: every refusal names the parameter, what it is and what would do."""
 
+import copy
+import math
 import re
 from datetime import date
 
+import numpy as np
 import pytest
+from catboost import CatBoostRegressor
 
 from lifemiles_forecasting.core.config import (
+    MAX_SEED,
     Closed,
     ModelSettings,
     Parameters,
@@ -158,6 +163,89 @@ def test_parse_ConfigError_when_key_of_a_size_is_unknown(modeling):
 )
 def test_parse_ConfigError_when_value_cannot_be_used(everything, change, message):
     assert refusal(Parameters, everything | change) == message
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("seed", -1, "greater than or equal to 0"),
+        ("seed", 10**20, "less than or equal to 9223372036854775807"),
+        ("modeling.ridge.alphas.one", 0, "greater than 0"),
+        ("modeling.ridge.alphas.one", -3.0, "greater than 0"),
+        ("modeling.ridge.alphas.one", math.nan, "a finite number"),
+        ("modeling.ridge.alphas.one", math.inf, "a finite number"),
+        ("modeling.combine.power", math.inf, "a finite number"),
+        ("modeling.combine.shrink_days", math.inf, "a finite number"),
+        ("modeling.direct.sizes.small.l2_leaf_reg", math.inf, "a finite number"),
+    ],
+)
+def test_parse_ConfigError_when_every_fit_would_fail(everything, name, value, expected):
+    *groups, last = name.split(".")
+    everything = group = copy.deepcopy(everything)  # sizes are shared
+    for one in groups:
+        group = group[one]
+    group[last] = value
+    assert refusal(Parameters, everything) == (
+        f"found parameter {name!r} = {value!r}; expected input should be {expected}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"columns": {"process_date": "Fecha"}},
+            "parameter 'data_processing.columns.process_date' = 'Fecha'; expected a list, such as "
+            "[Fecha]",
+        ),
+        (
+            {"columns": {"process_date": None}},
+            "parameter 'data_processing.columns.process_date' = None; expected a list",
+        ),
+        (
+            {"transaction_types": "Accrual"},
+            "parameter 'data_processing.transaction_types' = 'Accrual'; expected a list, such as "
+            "[Accrual]",
+        ),
+        (
+            {"thousands": ".", "decimal": "."},
+            "parameters of the group 'data_processing' that do not go together; expected another "
+            "sign for thousands than '.', that of decimals",
+        ),
+        *(
+            (
+                {"separator": value},
+                f"parameter 'data_processing.separator' = {value!r}; expected one sign, such as "
+                '";", or "\\t" in double quotes for a tab',
+            )
+            for value in ("tab", r"\t", "")
+        ),
+    ],
+)
+def test_parse_ConfigError_of_formats_says_how_to_write_them(everything, change, message):
+    everything["data_processing"] |= change
+    assert refusal(Parameters, everything) == f"found {message}"
+
+
+def test_parse_ConfigError_without_the_group_when_parameters_do_not_go_together(everything):
+    assert refusal(Parameters, everything | {"retrain": "drifted", "max_stores": 3}) == (
+        "found parameters that do not go together; expected retrain=drifted without max_stores: "
+        "each of them chooses stores"
+    )
+
+
+def test_a_tab_is_a_separator(everything):
+    everything["data_processing"]["separator"] = "\t"
+    assert parse(Parameters, everything).data_processing.separator == "\t"
+
+
+def test_largest_seed_is_one_that_learners_take(everything):
+    seed = parse(Parameters, {**everything, "seed": MAX_SEED}).seed
+    np.random.default_rng(seed)
+    X = np.arange(20.0).reshape(-1, 1)
+    CatBoostRegressor(iterations=1, random_seed=seed, verbose=0, allow_writing_files=False).fit(
+        X, X[:, 0]
+    )
 
 
 @pytest.mark.parametrize("value", [True, False])

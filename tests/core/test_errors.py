@@ -22,5 +22,12 @@ def test_message_and_pickle(kind):
     assert str(back) == str(error)
 
 
+def test_message_holds_no_escape_sequence_of_what_it_quotes():
+    error = InputError("a \x1b[31mred\x9b0m\r pear\x07", "an\u202eapple", "Look\n\tagain, señor.")
+    assert str(error) == ("found a ?[31mred?0m? pear?; expected an?apple. Look\n again, señor.")
+    assert (error.found, error.hint) == ("a ?[31mred?0m? pear?", "Look\n again, señor.")
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
 def test_message_without_a_hint():
     assert str(InputError("a pear", "an apple")) == "found a pear; expected an apple"

@@ -21,6 +21,7 @@ from lifemiles_forecasting.tracking.backup import backup
 from lifemiles_forecasting.tracking.model import read_files
 from lifemiles_forecasting.tracking.queries import PastRuns
 from lifemiles_forecasting.tracking.restore import restore
+from lifemiles_forecasting.tracking.store import sqlite_uri
 from lifemiles_forecasting.tracking.synthetic import synthetic_training
 
 ECHO = """
@@ -48,7 +49,7 @@ for number in count():
 
 
 def uri_of(folder):
-    return f"sqlite:///{folder / 'mlflow.db'}"
+    return sqlite_uri(folder / "mlflow.db")
 
 
 def state(folder):
@@ -134,6 +135,23 @@ def test_restored_elsewhere_after_the_old_place_is_gone(source, tmp_path, use_st
         assert str(place) not in known
         assert place.as_uri() not in known
     assert not list(moved.glob(".restore-*"))
+
+
+def test_folders_whose_names_mean_something_in_an_address(source, tmp_path, use_store):
+    """`%20` would be decoded and `?` end the address: another file, and an empty one left over."""
+    old, backups, new = (tmp_path / name for name in ("old%20one", "what?now", "a%3Fb?c%"))
+    backups.mkdir()
+    restore(uri_of(old), copy_of(source, tmp_path))
+    restore(uri_of(old), copy_of(source, tmp_path / "what?now"), force=True)
+    backup(uri_of(old), backups / "b%31")
+    restore(uri_of(new), backups / "b%31")
+    assert {file.name for file in backups.iterdir()} == {"copy", "b%31"}
+    assert {file.name for file in tmp_path.iterdir()} >= {"old%20one", "what?now", "a%3Fb?c%"}
+    assert not {"old one", "what", "a?b", "a"} & {file.name for file in tmp_path.iterdir()}
+    client = MlflowClient(tracking_uri=uri_of(new))
+    model = PastRuns(client).best_models(1, "1")[0]["model_uri"]
+    use_store(new)
+    assert (Path(mlflow.artifacts.download_artifacts(model)) / "MLmodel").is_file()
 
 
 def copy_of(source, tmp_path):

@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from lifemiles_forecasting.tracking.restore import restore
 from lifemiles_forecasting.tracking.retention import Rule
 from lifemiles_forecasting.tracking.run_record import write_record
 from lifemiles_forecasting.tracking.size import store_size
-from lifemiles_forecasting.tracking.store import tune_sqlite
+from lifemiles_forecasting.tracking.store import sqlite_uri, tune_sqlite
 from lifemiles_forecasting.tracking.store_runs import children_filter
 from lifemiles_forecasting.tracking.synthetic import synthetic_record, synthetic_training
 
@@ -54,7 +55,7 @@ for number in count():
 
 
 def uri_of(folder):
-    return f"sqlite:///{folder / 'mlflow.db'}"
+    return sqlite_uri(folder / "mlflow.db")
 
 
 def state(folder):
@@ -213,8 +214,10 @@ def test_champions_and_challengers_still_load(store):
         mlflow.set_tracking_uri(before)
 
 
-def test_dry_run_says_the_same_and_changes_nothing(store):
+def test_dry_run_says_the_same_and_changes_nothing(store, tmp_path, monkeypatch):
     folder, _ = store
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary?%20"))
+    (tmp_path / "temporary?%20").mkdir()  # a name that means something in an address
     before = state(folder)
     said = prune(uri_of(folder), Rule(keep=1), dry_run=True)
     assert state(folder) == before

@@ -1,5 +1,6 @@
 import http.server
 import os
+import shutil
 import socket
 import sqlite3
 import threading
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy
+from mlflow.tracking import MlflowClient
 
 from lifemiles_forecasting.core.errors import TrackingError
 from lifemiles_forecasting.tracking.store import (
@@ -18,6 +20,8 @@ from lifemiles_forecasting.tracking.store import (
     has_content,
     other_schema,
     probe,
+    sqlite_path,
+    sqlite_uri,
     switch_telemetry_off,
     tune_sqlite,
     without_credentials,
@@ -33,6 +37,7 @@ PROJECT = Path("/project")
         ("", "sqlite:////project/mlflow.db"),
         ("sqlite:///runs/all.db?timeout=9", "sqlite:////project/runs/all.db?timeout=9"),
         ("sqlite:////elsewhere/mlflow.db", "sqlite:////elsewhere/mlflow.db"),
+        ("sqlite:////else%20where/a%2520b.db", "sqlite:////else where/a%2520b.db"),
         ("sqlite:///:memory:", "sqlite:///:memory:"),
         ("https://mlflow.example", "https://mlflow.example"),
         ("databricks", "databricks"),
@@ -40,6 +45,18 @@ PROJECT = Path("/project")
 )
 def test_absolute_uri(uri, expected):
     assert absolute_uri(uri, PROJECT) == expected
+
+
+@pytest.mark.parametrize("name", ["My%20Project", "what?now", "100%", "a#b", "a b", "ñ+&=", "%zz"])
+def test_uri_of_a_file_leads_to_it_whatever_its_name(tmp_path, empty_store, name):
+    folder = tmp_path / name
+    folder.mkdir()
+    shutil.copy(empty_store, folder / "mlflow.db")
+    for uri in (sqlite_uri(folder / "mlflow.db"), absolute_uri(None, folder)):
+        assert sqlite_path(uri) == folder / "mlflow.db"
+        assert Path(sqlalchemy.make_url(uri).database) == folder / "mlflow.db"
+        assert MlflowClient(tracking_uri=uri).search_experiments()
+    assert not any(file.is_file() for file in tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import (
+    AllowInfNan,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
+    PositiveFloat,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -41,14 +43,7 @@ RawColumn = Literal[
     "country",
     "city",
 ]
-Candidate = Literal[
-    "base",
-    "ets",
-    "direct",
-    "recursive",
-    "local_catboost",
-    "ridge",
-]
+Candidate = Literal["base", "ets", "direct", "recursive", "local_catboost", "ridge"]
 
 
 def _written_day(value: Any) -> Any:
@@ -59,7 +54,8 @@ def _written_day(value: Any) -> Any:
 
 
 Day = Annotated[date, BeforeValidator(_written_day)]
-
+Penalty = Annotated[PositiveFloat, AllowInfNan(False)]
+MAX_SEED = 2**63 - 1  # of CatBoost, which would fail at every fit
 
 _NUMBERS = {int, float}
 
@@ -89,7 +85,7 @@ class Closed(BaseModel):
 class DataSettings(Closed):
     """How raw rows are read and which of them are trusted (`data_processing`)."""
 
-    separator: str = Field(",", min_length=1, max_length=1)
+    separator: str = ","
     encoding: Literal["utf-8", "latin-1", "cp1252", "utf-16"] = "utf-8"
     decimal: Literal[".", ","] = "."
     thousands: Literal["", ".", ",", " ", "'"] = ""
@@ -102,10 +98,17 @@ class DataSettings(Closed):
     dormant_days: int = Field(56, ge=56)  # the zero rule goes by eight weeks
     intermittent_zero_share: float = Field(0.5, gt=0, le=1)
 
+    @field_validator("separator")
+    @classmethod
+    def _one_sign(cls, value: str) -> str:
+        if len(value) != 1:
+            raise ValueError('one sign, such as ";", or "\\t" in double quotes for a tab')
+        return value
+
     @model_validator(mode="after")
     def _one_meaning_of_a_sign(self) -> DataSettings:
         if self.thousands == self.decimal:
-            raise ValueError("another sign for thousands than for decimals")
+            raise ValueError(f"another sign for thousands than {self.decimal!r}, that of decimals")
         return self
 
 
@@ -115,7 +118,7 @@ class CatBoostSettings(Closed):
     iterations: int = Field(ge=1)
     depth: int = Field(ge=1, le=10)
     learning_rate: float = Field(gt=0, le=1)
-    l2_leaf_reg: float = Field(3.0, ge=0)
+    l2_leaf_reg: float = Field(3.0, ge=0, allow_inf_nan=False)
     min_data_in_leaf: int = Field(1, ge=1)
 
 
@@ -135,7 +138,7 @@ class LocalSettings(Closed):
 class RidgeSettings(Closed):
     """One ridge regression per store: a short list of penalties to choose from by backtest."""
 
-    alphas: dict[str, float] = Field(min_length=1)
+    alphas: dict[str, Penalty] = Field(min_length=1)
 
 
 class CombineSettings(Closed):
@@ -145,8 +148,8 @@ class CombineSettings(Closed):
     weight of the pooled errors, in days of the store's own validation.
     """
 
-    power: float = Field(12.0, gt=0)
-    shrink_days: float = Field(ge=0)
+    power: float = Field(12.0, gt=0, allow_inf_nan=False)
+    shrink_days: float = Field(ge=0, allow_inf_nan=False)
 
 
 class HolidaySettings(Closed):
@@ -278,7 +281,7 @@ class Parameters(Closed):
     retrain: Literal["all", "drifted"] = "all"
     resume: bool = True
     as_of: Day | None = None
-    seed: int = Field(7, ge=0)
+    seed: int = Field(7, ge=0, le=MAX_SEED)
     data_root: str
     raw_transactions: str
     events: str | None = None
@@ -314,8 +317,8 @@ class Parameters(Closed):
         return self
 
 
-def _known_keys(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
-    """The keys that `model` accepts at `path`, for the suggestion in the message."""
+def _kind_at(model: type[BaseModel], path: tuple[Any, ...]) -> Any:
+    """What `model` takes at `path`; None where it knows no such place."""
     kind: Any = model
     for key in path:
         if _is_model(kind):
@@ -323,6 +326,12 @@ def _known_keys(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
             kind = field.annotation if field else None
         else:  # a mapping: any key leads to its kind of value
             kind = (get_args(kind) or (None,))[-1]
+    return kind
+
+
+def _known_keys(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
+    """The keys that `model` accepts at `path`, for the suggestion in the message."""
+    kind = _kind_at(model, path)
     if _is_model(kind):
         return sorted(kind.model_fields)
     keys = (get_args(kind) or (None,))[0]
@@ -370,6 +379,17 @@ def unusable(
         return ConfigError(f"an unknown {kind} {name!r}", f"one of {', '.join(known)}", hint)
     if first["type"] == "missing":
         return ConfigError(f"no {kind} {name!r}", "it in conf/base/parameters*.yml")
-    expected = first["msg"].removeprefix("Value error, ")
-    expected = expected[0].lower() + expected[1:]
-    return ConfigError(f"{kind} {name!r} = {first['input']!r}", expected)
+    expected, value = _expected(first), first["input"]
+    if _is_model(_kind_at(model, place)) and isinstance(value, dict):  # long, and not all wrong
+        group = f" of the group {name!r}" if name else ""
+        return ConfigError(f"{kind}s{group} that do not go together", expected)
+    return ConfigError(f"{kind} {name!r} = {value!r}", expected)
+
+
+def _expected(problem: Mapping[str, Any]) -> str:
+    """What a value should be, in Pydantic's words but for those that are Python's own."""
+    if problem["type"] == "tuple_type":
+        value = problem["input"]
+        return f"a list, such as [{value}]" if isinstance(value, str) else "a list"
+    words = problem["msg"].removeprefix("Value error, ")
+    return words[0].lower() + words[1:]

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from lifemiles_forecasting.core.names import printable
+
 
 class ForecastingError(Exception):
     """One clear message: what was found, what was expected, and what to do.
+
+    It ends up on a terminal and may quote a file, so no escape sequence of it stays.
 
     Args:
         found: what is there, with file and column where they apply.
@@ -16,8 +20,9 @@ class ForecastingError(Exception):
     """
 
     def __init__(self, found: str, expected: str, hint: str = "") -> None:
-        self.found, self.expected, self.hint = found, expected, hint
-        super().__init__(f"found {found}; expected {expected}" + (f". {hint}" if hint else ""))
+        self.found, self.expected, self.hint = map(_printable, (found, expected, hint))
+        message = f"found {self.found}; expected {self.expected}"
+        super().__init__(message + (f". {self.hint}" if hint else ""))
 
     def __reduce__(self) -> tuple:  # survives the way back from a worker process
         return type(self), (self.found, self.expected, self.hint)
@@ -59,6 +64,12 @@ class LeakError(ForecastingError):
 
 class TooManyFailuresError(ForecastingError):
     """More stores failed than a run may lose and still count as done."""
+
+
+def _printable(text: str) -> str:
+    """A text whose lines are printable; breaks, as of another program's words, stay."""
+    lines = (line.replace("\t", " ") for line in text.split("\n"))
+    return "\n".join(map(printable, lines))
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:

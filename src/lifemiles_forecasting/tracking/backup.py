@@ -43,7 +43,7 @@ from lifemiles_forecasting.tracking.manifest import (
     MarkingReader,
     copy_marked,
 )
-from lifemiles_forecasting.tracking.store import without_credentials
+from lifemiles_forecasting.tracking.store import sqlite_uri, without_credentials
 
 ENDING = ".tar.gz"
 _OTHER_ENDINGS = {".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z"}
@@ -169,7 +169,7 @@ def _write(writer: Writer, path: Path, aside: Path) -> Manifest:
     copy = aside / DATABASE
     created = datetime.now(UTC).isoformat(timespec="seconds")
     snapshot(path, copy)
-    with transaction(f"sqlite:///{copy}") as connection:
+    with transaction(sqlite_uri(copy)) as connection:
         held = read_inventory(connection)
     fold_log(copy)
     locations = _locations(held, path.parent.resolve())
@@ -179,7 +179,7 @@ def _write(writer: Writer, path: Path, aside: Path) -> Manifest:
         files |= _copy(writer, source, may_change=source.run_id in unfinished)
     manifest = Manifest(
         created=created,
-        source=without_credentials(f"sqlite:///{path}"),
+        source=sqlite_uri(path),
         tools={
             **{name: version(name) for name in ("lifemiles-forecasting", "mlflow")},
             "python": python_version(),

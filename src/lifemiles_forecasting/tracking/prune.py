@@ -30,7 +30,7 @@ from lifemiles_forecasting.tracking.lifecycle import PIPELINE_LEVEL
 from lifemiles_forecasting.tracking.orphans import folders_of_nobody
 from lifemiles_forecasting.tracking.registered_versions import Key, read_versions
 from lifemiles_forecasting.tracking.retention import Choice, Rule, choose
-from lifemiles_forecasting.tracking.store import sqlite_path, without_credentials
+from lifemiles_forecasting.tracking.store import sqlite_path, sqlite_uri, without_credentials
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -164,8 +164,8 @@ def _preview(uri: str, rule: Rule, lost: Sequence[Path], before: int) -> Pruned:
     with TemporaryDirectory() as folder:
         copy = Path(folder) / path.name
         snapshot(path, copy)
-        plan = _erase_rows(f"sqlite:///{copy}", rule, lost)
-        remark = give_pages_back(f"sqlite:///{copy}")
+        plan = _erase_rows(sqlite_uri(copy), rule, lost)
+        remark = give_pages_back(sqlite_uri(copy))
         return Pruned(plan, _sizes(plan.folders), max(0, before - copy.stat().st_size), remark)
 
 

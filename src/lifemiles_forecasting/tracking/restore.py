@@ -31,7 +31,7 @@ from lifemiles_forecasting.tracking.manifest import (
     check_name,
     copy_marked,
 )
-from lifemiles_forecasting.tracking.store import has_content, probe
+from lifemiles_forecasting.tracking.store import has_content, probe, sqlite_uri
 
 _HINT = (
     "Restore a database with its own tool, such as pg_restore, and the artifact store with its own "
@@ -165,14 +165,13 @@ def _point_here(database: Path, manifest: Manifest, base: Path, source: Path) ->
     Raises:
         TrackingError: an address leads elsewhere after that.
     """
-    uri = f"sqlite:///{database}"
     with closing(sqlite3.connect(database)) as connection, connection:
         locations = connection.execute("SELECT experiment_id, artifact_location FROM experiments")
         moves = _moves(dict(locations.fetchall()), manifest, base)
         connection.create_function("here", 1, lambda address: _moved(address, moves))
         for statement in _ADDRESSES:
             connection.execute(statement)
-    with transaction(uri) as connection:
+    with transaction(sqlite_uri(database)) as connection:
         held = read_inventory(connection)
     fold_log(database)
     places = []
@@ -293,7 +292,7 @@ def _folders_now(path: Path) -> list[Path]:
     if not path.exists() or path.stat().st_size == 0:
         return []
     fold_log(path)
-    with transaction(f"sqlite:///{path}") as connection:
+    with transaction(sqlite_uri(path)) as connection:
         held = read_inventory(connection)
     fold_log(path)
     base = path.parent.resolve()

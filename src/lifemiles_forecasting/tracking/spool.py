@@ -20,7 +20,7 @@ from lifemiles_forecasting.tracking.inventory import UNFINISHED
 from lifemiles_forecasting.tracking.lifecycle import without_retries
 from lifemiles_forecasting.tracking.pages import read_all
 from lifemiles_forecasting.tracking.spooled_model import copy_models, remove_versions
-from lifemiles_forecasting.tracking.store import artifact_location, has_content, probe
+from lifemiles_forecasting.tracking.store import artifact_location, has_content, probe, sqlite_uri
 from lifemiles_forecasting.tracking.store_runs import PARENT_TAG, nested_filter
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _BATCH = 100  # MLflow's limit of parameters and tags in one call; of metrics it
 
 def spool_uri(outputs: Path) -> str:
     """Address of the spool of a folder of outputs."""
-    return f"sqlite:///{(outputs / FOLDER).resolve().as_posix()}/mlflow.db"
+    return sqlite_uri((outputs / FOLDER).resolve() / "mlflow.db")
 
 
 def has_spool(outputs: Path) -> bool:

@@ -16,7 +16,7 @@ from contextlib import closing, contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from lifemiles_forecasting.core.errors import TrackingError, causes
 from lifemiles_forecasting.core.hosts import is_web_address
@@ -47,12 +47,25 @@ def absolute_uri(uri: str | None, project_path: Path) -> str:
     path, mark, query = uri.removeprefix(_SQLITE).partition("?")
     if not path or path == ":memory:":
         return uri
-    return f"{_SQLITE}{(Path(project_path) / path).as_posix()}{mark}{query}"
+    return f"{sqlite_uri(Path(project_path) / unquote(path))}{mark}{query}"
+
+
+def sqlite_uri(path: Path) -> str:
+    """The URI of a SQLite file.
+
+    SQLAlchemy decodes %xx in it and cuts it at a question mark, so these are encoded. Nothing else
+    is: MLflow makes the folders of a URI without decoding it, so it leaves empty ones behind.
+
+    >>> sqlite_uri(Path("/My%20Project/100 %/mlflow.db"))
+    'sqlite:////My%2520Project/100 %/mlflow.db'
+    """
+    encoded = re.sub(r"%(?=[\da-fA-F]{2})|\?", lambda sign: quote(sign[0]), path.as_posix())
+    return _SQLITE + encoded
 
 
 def sqlite_path(uri: str) -> Path | None:
     """The file behind a SQLite tracking URI; nothing for any other store."""
-    path = uri.removeprefix(_SQLITE).partition("?")[0]
+    path = unquote(uri.removeprefix(_SQLITE).partition("?")[0])
     return Path(path) if uri.startswith(_SQLITE) and path not in {"", ":memory:"} else None
 
 
