@@ -10,7 +10,6 @@ import pytest
 from catboost import CatBoostRegressor
 
 from lifemiles_forecasting.core.config import (
-    MAX_SEED,
     Closed,
     ModelSettings,
     Parameters,
@@ -240,7 +239,7 @@ def test_a_tab_is_a_separator(everything):
 
 
 def test_largest_seed_is_one_that_learners_take(everything):
-    seed = parse(Parameters, {**everything, "seed": MAX_SEED}).seed
+    seed = parse(Parameters, {**everything, "seed": 2**63 - 1}).seed
     np.random.default_rng(seed)
     X = np.arange(20.0).reshape(-1, 1)
     CatBoostRegressor(iterations=1, random_seed=seed, verbose=0, allow_writing_files=False).fit(

@@ -43,7 +43,14 @@ RawColumn = Literal[
     "country",
     "city",
 ]
-Candidate = Literal["base", "ets", "direct", "recursive", "local_catboost", "ridge"]
+Candidate = Literal[
+    "base",
+    "ets",
+    "direct",
+    "recursive",
+    "local_catboost",
+    "ridge",
+]
 
 
 def _written_day(value: Any) -> Any:
@@ -55,8 +62,6 @@ def _written_day(value: Any) -> Any:
 
 Day = Annotated[date, BeforeValidator(_written_day)]
 Penalty = Annotated[PositiveFloat, AllowInfNan(False)]
-MAX_SEED = 2**63 - 1  # of CatBoost, which would fail at every fit
-
 _NUMBERS = {int, float}
 
 
@@ -281,7 +286,7 @@ class Parameters(Closed):
     retrain: Literal["all", "drifted"] = "all"
     resume: bool = True
     as_of: Day | None = None
-    seed: int = Field(7, ge=0, le=MAX_SEED)
+    seed: int = Field(7, ge=0, le=2**63 - 1)  # beyond it every fit would fail
     data_root: str
     raw_transactions: str
     events: str | None = None
